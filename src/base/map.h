@@ -5,9 +5,10 @@
 #include "base/str.h"
 
 struct map_slot {
-    struct str
-        key; /* ptr NULL: never used; tombstone: value NULL with a key of length 0 and ptr "" */
-    void *value;
+    char *key; /* NULL when not live */
+    size_t key_len;
+    bool is_tombstone;
+    void *value; /* NULL when not live */
     uint64_t hash;
 };
 
