@@ -97,6 +97,7 @@ struct ev_fd {
     ev_fd_fn *on_ready;
     int fd;
     unsigned wanted; /* EV_READ, EV_WRITE, EV_PEER_CLOSED */
+    enum ev_rank rank;
     uint32_t slot;
 };
 
