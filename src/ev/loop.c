@@ -17,7 +17,7 @@ _Static_assert((int)EV_BROKEN == ((int)EPOLLERR | (int)EPOLLHUP), "ev_ready mirr
 #define SLOT_NONE  UINT32_MAX
 #define SLOT_MASK  ((1u << SLOT_BITS) - 1)
 #define RANK_SHIFT 30
-_Static_assert(EV_FDS_MAX == 1u << SLOT_BITS, "a slot's number fits its bits");
+_Static_assert(EV_FDS_MAX - 1 <= SLOT_MASK, "a slot's number fits its bits");
 
 static uint64_t tag_of(uint32_t slot, uint32_t generation, enum ev_rank rank)
 {
