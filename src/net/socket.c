@@ -205,12 +205,12 @@ union fds_room {
     char bytes[CMSG_SPACE(sizeof(int) * NET_FDS_MAX)];
 };
 
-ssize_t net_send_with_fds(int fd, const struct iovec *pieces, size_t piece_count, const int *fds,
+ssize_t net_send_with_fds(int fd, struct iovec *pieces, size_t piece_count, const int *fds,
                           size_t fd_count)
 {
     CHECK(fd_count <= NET_FDS_MAX);
     union fds_room room = {0};
-    struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = piece_count};
+    struct msghdr m = {.msg_iov = pieces, .msg_iovlen = piece_count};
     if (fd_count > 0) {
         m.msg_control = &room;
         m.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);

@@ -78,7 +78,7 @@ TEST(a_unix_path_may_fill_the_whole_field_and_no_more)
 {
     char text[5 + NET_UNIX_PATH_BYTES_MAX + 1];
     memset(text, 'a', sizeof(text));
-    memcpy(text, "unix:/", 6);
+    memcpy(text, STR("unix:/").ptr, STR("unix:/").len);
     struct net_addr addr;
     EXPECT(net_addr_parse(str_make(text, sizeof(text) - 1), &addr));
     char buffer[NET_ADDR_TEXT_BYTES_MAX];

@@ -104,7 +104,7 @@ TEST(a_unix_socket_has_mode_0600_and_a_stale_one_is_taken_over)
     char text[128];
     (void)snprintf(text, sizeof(text), "unix:%s/s", test_folder());
     struct net_addr addr;
-    auto_fd int first = listen_on(&op, text, &addr);
+    int first = listen_on(&op, text, &addr);
     struct stat st;
     REQUIRE_EQ(stat(addr.un.sun_path, &st), 0);
     EXPECT_EQ(st.st_mode & 0777, 0600);
@@ -112,7 +112,6 @@ TEST(a_unix_socket_has_mode_0600_and_a_stale_one_is_taken_over)
     int second = -1;
     EXPECT_EQ(net_listen(&op, &addr, NULL, &second), ERR_EXISTS); /* somebody listens */
     (void)close(first);
-    first = -1;
     REQUIRE_OK(net_listen(&op, &addr, NULL, &second), &op);
     auto_fd int dialled = -1;
     EXPECT_OK(net_dial(&op, &addr, &dialled), &op);
