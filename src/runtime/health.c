@@ -1,28 +1,29 @@
 #include "runtime/health.h"
 
-bool health_is_checked(const struct runtime_health_check *check)
+bool runtime_health_is_checked(const struct runtime_health_check *check)
 {
     return check->command.count > 0 && !STR_IS(check->command.items[0], "NONE");
 }
 
-dur_t health_interval(const struct runtime_health_check *check)
+dur_t runtime_health_interval(const struct runtime_health_check *check)
 {
-    dur_t d = dur_scaled(check->interval.us == 0 ? HEALTH_INTERVAL_DEFAULT : check->interval);
-    return d.us < HEALTH_INTERVAL_LEAST.us ? HEALTH_INTERVAL_LEAST : d;
+    dur_t d =
+        dur_scaled(check->interval.us == 0 ? RUNTIME_HEALTH_INTERVAL_DEFAULT : check->interval);
+    return d.us < RUNTIME_HEALTH_INTERVAL_LEAST.us ? RUNTIME_HEALTH_INTERVAL_LEAST : d;
 }
 
-dur_t health_timeout(const struct runtime_health_check *check)
+dur_t runtime_health_timeout(const struct runtime_health_check *check)
 {
-    return check->timeout.us == 0 ? HEALTH_TIMEOUT_DEFAULT : check->timeout;
+    return check->timeout.us == 0 ? RUNTIME_HEALTH_TIMEOUT_DEFAULT : check->timeout;
 }
 
 static int32_t retries_of(const struct runtime_health_check *check)
 {
-    return check->retries == 0 ? HEALTH_RETRIES_DEFAULT : check->retries;
+    return check->retries == 0 ? RUNTIME_HEALTH_RETRIES_DEFAULT : check->retries;
 }
 
-bool health_note(struct health *h, const struct runtime_health_check *check, dur_t since_start,
-                 bool has_passed)
+bool runtime_health_note(struct runtime_health_track *h, const struct runtime_health_check *check,
+                         dur_t since_start, bool has_passed)
 {
     enum runtime_health before = h->state;
     if (has_passed) {

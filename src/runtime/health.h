@@ -7,13 +7,13 @@
 
 #include "runtime/driver.h"
 
-#define HEALTH_INTERVAL_DEFAULT DUR_S(30)
-#define HEALTH_TIMEOUT_DEFAULT  DUR_S(5)
-#define HEALTH_RETRIES_DEFAULT  3
+#define RUNTIME_HEALTH_INTERVAL_DEFAULT DUR_S(30)
+#define RUNTIME_HEALTH_TIMEOUT_DEFAULT  DUR_S(5)
+#define RUNTIME_HEALTH_RETRIES_DEFAULT  3
 /* However fast the clock runs, a program is not started more often. */
-#define HEALTH_INTERVAL_LEAST DUR_MS(50)
+#define RUNTIME_HEALTH_INTERVAL_LEAST DUR_MS(50)
 
-struct health {
+struct runtime_health_track {
     enum runtime_health state;
     int32_t failures_in_row;
     bool has_passed; /* the start period is over */
@@ -21,11 +21,11 @@ struct health {
 
 /* Takes one result. since_start: real time between the container's start and the start of the
  * probe. Returns true when the state changed. */
-bool health_note(struct health *h, const struct runtime_health_check *check, dur_t since_start,
-                 bool has_passed);
+bool runtime_health_note(struct runtime_health_track *h, const struct runtime_health_check *check,
+                         dur_t since_start, bool has_passed);
 
 /* With defaults, scaled by the clock. */
-dur_t health_interval(const struct runtime_health_check *check);
+dur_t runtime_health_interval(const struct runtime_health_check *check);
 /* With defaults, real time. */
-dur_t health_timeout(const struct runtime_health_check *check);
-bool health_is_checked(const struct runtime_health_check *check);
+dur_t runtime_health_timeout(const struct runtime_health_check *check);
+bool runtime_health_is_checked(const struct runtime_health_check *check);
