@@ -37,9 +37,9 @@ void cbor_reader_init(struct cbor_reader *r, struct arena *arena, struct str inp
 
 const char *cbor_kind_text(enum cbor_kind kind)
 {
-    static const char *const texts[] = {
-        "nothing", "an integer", "a big integer", "bytes", "a text", "a list",
-        "a map",   "a tag",      "a boolean",     "null",  "a float"};
+    static const char *const texts[] = {"nothing",   "an integer", "a big integer", "bytes",
+                                        "a text",    "a list",     "a map",         "a tag",
+                                        "a boolean", "null",       "a float"};
     return texts[kind];
 }
 

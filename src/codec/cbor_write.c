@@ -5,11 +5,11 @@
 static void add_head(struct buf *out, unsigned major, uint64_t argument)
 {
     uint8_t bytes[9];
-    size_t extra = argument < 24             ? 0
-                   : argument <= UINT8_MAX   ? 1
-                   : argument <= UINT16_MAX  ? 2
-                   : argument <= UINT32_MAX  ? 4
-                                             : 8;
+    size_t extra = argument < 24            ? 0
+                   : argument <= UINT8_MAX  ? 1
+                   : argument <= UINT16_MAX ? 2
+                   : argument <= UINT32_MAX ? 4
+                                            : 8;
     unsigned info = extra == 0   ? (unsigned)argument
                     : extra == 1 ? 24
                     : extra == 2 ? 25
@@ -93,9 +93,10 @@ static bool half_of(double value, uint16_t *ret_half)
     if (exponent > 16 || fraction != floor(fraction) || fraction == 0) {
         return false;
     }
-    *ret_half = is_subnormal ? (uint16_t)(sign | (unsigned)fraction)
-                             : (uint16_t)(sign | (unsigned)(exponent + 14) << 10 |
-                                          ((unsigned)fraction & 1023));
+    *ret_half =
+        is_subnormal
+            ? (uint16_t)(sign | (unsigned)fraction)
+            : (uint16_t)(sign | (unsigned)(exponent + 14) << 10 | ((unsigned)fraction & 1023));
     return true;
 }
 

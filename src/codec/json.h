@@ -11,10 +11,10 @@
  *     }
  *     TRY(json_finish(&r, op));
  *
- * The first mistake in the text sticks: every later call does nothing and returns false (JSON_NONE),
- * so the question whether all went well is asked once, at the end. Of equal keys the last one wins
- * when the caller simply assigns, as AWS does. Text without escapes points into the input, other
- * text lies in the arena: the input must live as long as what was read from it. */
+ * The first mistake in the text sticks: every later call does nothing and returns false
+ * (JSON_NONE), so the question whether all went well is asked once, at the end. Of equal keys the
+ * last one wins when the caller simply assigns, as AWS does. Text without escapes points into the
+ * input, other text lies in the arena: the input must live as long as what was read from it. */
 
 #include "base/arena.h"
 #include "base/buf.h"

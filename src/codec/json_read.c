@@ -20,7 +20,7 @@ void json_reader_init(struct json_reader *r, struct arena *arena, struct str tex
 
 const char *json_kind_text(enum json_kind kind)
 {
-    static const char *const texts[] = {"nothing", "null",  "a boolean", "a number",
+    static const char *const texts[] = {"nothing", "null",   "a boolean", "a number",
                                         "a text",  "a list", "an object"};
     return texts[kind];
 }
@@ -244,8 +244,8 @@ static bool read_unicode_escape(struct json_reader *r, uint32_t *ret_code_point)
         return true;
     }
     uint32_t low = 0;
-    bool has_second = high <= 0xDBFF && r->text.len - r->at >= 6 &&
-                      r->text.ptr[r->at] == '\\' && r->text.ptr[r->at + 1] == 'u';
+    bool has_second = high <= 0xDBFF && r->text.len - r->at >= 6 && r->text.ptr[r->at] == '\\' &&
+                      r->text.ptr[r->at + 1] == 'u';
     if (!has_second) {
         return json_refuse(r, "half of a surrogate pair");
     }
@@ -273,7 +273,7 @@ static bool read_escape(struct json_reader *r, char *to, size_t *len)
     }
     uint8_t letter = (uint8_t)r->text.ptr[r->at];
     if (letter == 'u') {
-        uint32_t code_point;
+        uint32_t code_point = 0;
         r->at++;
         if (!read_unicode_escape(r, &code_point)) {
             return false;
@@ -478,8 +478,8 @@ bool json_skip(struct json_reader *r)
     }
     while (r->depth > outside) {
         struct str key;
-        bool has_more = r->levels[r->depth - 1].is_object ? json_next_key(r, &key)
-                                                          : json_next_item(r);
+        bool has_more =
+            r->levels[r->depth - 1].is_object ? json_next_key(r, &key) : json_next_item(r);
         if (has_more && !skip_one(r)) {
             return false;
         }

@@ -89,7 +89,7 @@ static size_t plain_bytes(struct str s)
 static void add_escaped(struct buf *out, uint8_t c)
 {
     static const char letters[0x80] = {
-        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',  ['\f'] = 'f',
         ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\',
     };
     if (c >= 0x80) {

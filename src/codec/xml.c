@@ -146,8 +146,7 @@ static bool open_element(struct xml_reader *r, struct str *ret_name)
             break;
         }
         if (r->at == before) {
-            return xml_refuse(r, r->at == r->text.len ? "the text ends too early"
-                                                      : "expected '>'");
+            return xml_refuse(r, r->at == r->text.len ? "the text ends too early" : "expected '>'");
         }
         if (!skip_attribute(r)) {
             return false;
@@ -458,8 +457,7 @@ void xml_text(struct buf *out, struct str text)
     size_t at = 0;
     while (at < text.len) {
         size_t bytes = utf8_char_bytes(text.ptr + at, text.len - at);
-        struct str escape =
-            bytes == 0 ? STR("\xEF\xBF\xBD") : escape_of((uint8_t)text.ptr[at]);
+        struct str escape = bytes == 0 ? STR("\xEF\xBF\xBD") : escape_of((uint8_t)text.ptr[at]);
         size_t next = at + (bytes == 0 ? 1 : bytes);
         if (str_is_set(escape)) {
             buf_add(out, str_slice(text, from, at));

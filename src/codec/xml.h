@@ -29,7 +29,7 @@ struct xml_reader {
     struct arena *arena;
     const char *error; /* static sentence, NULL while all is well */
     size_t depth;
-    bool is_empty_element; /* <a/>: its end tag is behind us already */
+    bool is_empty_element;           /* <a/>: its end tag is behind us already */
     struct str names[XML_DEPTH_MAX]; /* with prefix, to match end tags */
 };
 

@@ -44,7 +44,7 @@ enum err net_pair(struct op *op, int type, int ret_fds[2]) MUST_USE;
 /* Sends bytes with descriptors attached to the first of them; copies of them arrive, ours stay
  * ours. At least one byte when fd_count > 0; fd_count <= NET_FDS_MAX. The result is sendmsg's:
  * bytes taken, or -1 and errno (EAGAIN: nothing was sent, the descriptors neither). */
-ssize_t net_send_with_fds(int fd, const struct iovec *pieces, size_t piece_count, const int *fds,
+ssize_t net_send_with_fds(int fd, struct iovec *pieces, size_t piece_count, const int *fds,
                           size_t fd_count);
 /* Receives bytes and the descriptors that came along, close-on-exec, into
  * ret_fds[NET_FDS_MAX]; the caller owns them. -1 and EMSGSIZE when more came than fit (those that
