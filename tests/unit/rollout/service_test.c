@@ -1,0 +1,3 @@
+#include "rollout/service.h"
+
+#include "harness/test.h"
