@@ -181,7 +181,8 @@ static int compare_candidates(const void *left, const void *right, void *tasks_p
     return a->task < b->task ? -1 : 1;
 }
 
-/* The PRIMARY failed and there is nothing to roll back to: trim to desired, keep what is healthy. */
+/* The PRIMARY failed and there is nothing to roll back to: trim to desired, keep what is healthy.
+ */
 static bool takes_frozen(struct stops *s, const struct crew_member *m)
 {
     if (s->surplus_left <= 0 || (m->class == CREW_HEALTHY && s->healthy_left <= s->desired)) {

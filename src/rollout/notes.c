@@ -12,7 +12,8 @@ static void note_end(const struct rollout_task *t, struct rollout_memory *memory
         return;
     }
     /* tasks started together fail together: a round, and one step of the back-off */
-    bool is_new_round = memory->start_failures == 0 || t->created_at.us >= memory->start_failed_at.us;
+    bool is_new_round =
+        memory->start_failures == 0 || t->created_at.us >= memory->start_failed_at.us;
     if (is_new_round) {
         memory->start_failures++;
     }
@@ -99,7 +100,8 @@ bool notes_is_impaired(const struct rollout_memory *memory)
 
 bool notes_is_memory_equal(const struct rollout_memory *a, const struct rollout_memory *b)
 {
-    return a->start_failures == b->start_failures && a->start_failed_at.us == b->start_failed_at.us &&
+    return a->start_failures == b->start_failures &&
+           a->start_failed_at.us == b->start_failed_at.us &&
            a->ended_early_at.us == b->ended_early_at.us &&
            a->steady_said_at.us == b->steady_said_at.us &&
            a->stuck_said_at.us == b->stuck_said_at.us &&

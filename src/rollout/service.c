@@ -263,8 +263,7 @@ static void begin_rollback(struct turn *t, enum rollout_failure failure)
 {
     const struct rollout_sight *s = t->sight;
     CHECK(str_is_set(s->next_deployment_id));
-    struct rollout_deployment d =
-        rollout_deployment_begin(t->arena, s->next_deployment_id, t->now);
+    struct rollout_deployment d = rollout_deployment_begin(t->arena, s->next_deployment_id, t->now);
     d.is_rollback = true;
     d.reason = arena_printf(t->arena, "%s: rolling back to deploymentId %.*s.",
                             failure_rows[failure].rollback_prefix, STR_ARG(s->last_completed_id));
@@ -411,8 +410,7 @@ static void close_turn(struct turn *t)
         is_changed = is_changed || t->plan.marks[i] != s->tasks[i].marks;
     }
     t->plan.is_changed = is_changed;
-    t->plan.wake_at =
-        is_changed ? t->now : crew_earlier(t->plan.wake_at, crew_wake_at(&t->crew));
+    t->plan.wake_at = is_changed ? t->now : crew_earlier(t->plan.wake_at, crew_wake_at(&t->crew));
 }
 
 struct rollout_plan rollout_service_decide(struct arena *a, const struct rollout_sight *s,

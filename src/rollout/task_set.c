@@ -57,9 +57,9 @@ static void move_capacity(struct arena *a, const struct rollout_task_set_sight *
     }
     if (notes_is_due(moves.wants_start && is_away, &plan->memory.unplaceable_said_at, spans->repeat,
                      crew->now, &plan->wake_at)) {
-        effects_say(a, &plan->effects,
-                    &(struct rollout_event){.kind = ROLLOUT_EVENT_UNPLACEABLE,
-                                            .reason = s->runtime_fault});
+        effects_say(
+            a, &plan->effects,
+            &(struct rollout_event){.kind = ROLLOUT_EVENT_UNPLACEABLE, .reason = s->runtime_fault});
     }
     if (notes_is_due(notes_is_impaired(&plan->memory), &plan->memory.impaired_said_at,
                      spans->repeat, crew->now, &plan->wake_at)) {

@@ -1,3 +1,3 @@
 #include "rollout/service.h"
 
-#include "harness/test.h"
+#include "test.h"
