@@ -175,10 +175,10 @@ static int compare_candidates(const void *left, const void *right, void *tasks_p
     }
     /* of the unhealthy the oldest, whose verdict had the longest time; of the rest the youngest */
     int by_age = compare_moments(tasks[a->task].created_at, tasks[b->task].created_at);
-    if (by_age != 0) {
-        return a->class == CREW_UNHEALTHY ? by_age : -by_age;
+    if (by_age == 0) {
+        by_age = a->task < b->task ? -1 : 1;
     }
-    return a->task < b->task ? -1 : 1;
+    return a->class == CREW_UNHEALTHY ? by_age : -by_age;
 }
 
 /* The PRIMARY failed and there is nothing to roll back to: trim to desired, keep what is healthy.
