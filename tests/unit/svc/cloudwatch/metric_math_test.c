@@ -4,6 +4,7 @@
 #include "series_text.h"
 
 #include "base/buf.h"
+#include "base/check.h"
 
 struct input {
     const char *id;
@@ -21,7 +22,7 @@ static enum err eval(struct op *op, const char *expression, const struct input *
         bindings[i] = (struct cw_math_binding){
             .id = str_of(inputs[i].id),
             .value = {.kind = CW_MATH_SERIES, .items = s, .count = 1},
-            .is_metric = inputs[i].id[0] != 'e',
+            .is_metric = !str_equal(str_of(inputs[i].id), STR("e0")),
         };
         s->is_metric = bindings[i].is_metric;
     }

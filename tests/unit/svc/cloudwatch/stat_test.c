@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "svc/cloudwatch/limits.h"
 #include "svc/cloudwatch/stat.h"
 #include "test.h"
