@@ -196,3 +196,33 @@ TEST(lists_in_memory_are_cut_by_key)
     EXPECT_EQ(to, 4);
     EXPECT(!str_is_set(ask.token));
 }
+
+TEST(rows_come_in_pages_that_survive_removals)
+{
+    auto_op struct op op;
+    begin(&op);
+    struct store *st = NULL;
+    REQUIRE_OK(store_open(&op, ":memory:", &st), &op);
+    static const struct store_kind clusters = {"ecs.cluster", &shape_ecs_cluster};
+    const struct str keys[] = {STR("a"), STR("b"), STR("c"), STR("d"), STR("e")};
+    for (size_t i = 0; i < 5; i++) {
+        struct ecs_cluster row = {.cluster_name = keys[i]};
+        REQUIRE_OK(store_put(&op, st, &clusters, keys[i], STR(""), &row), &op);
+    }
+    static const struct page_rules rules = {.list_name = "clusters", .max_count = 100};
+    struct store_range range = {0};
+    struct page_ask ask = {.max_results = OPT_I32(2)};
+    struct store_items items = {0};
+    REQUIRE_OK(page_list(&op, st, &clusters, &range, &rules, ask, &items, &ask.token), &op);
+    REQUIRE_EQ(items.count, 2);
+    EXPECT_STR(((struct ecs_cluster *)items.items[1].value)->cluster_name, "b");
+    REQUIRE_OK(store_remove(&op, st, &clusters, STR("b")), &op);
+    REQUIRE_OK(page_list(&op, st, &clusters, &range, &rules, ask, &items, &ask.token), &op);
+    REQUIRE_EQ(items.count, 2);
+    EXPECT_STR(items.items[0].key, "c");
+    EXPECT(str_is_set(ask.token));
+    REQUIRE_OK(page_list(&op, st, &clusters, &range, &rules, ask, &items, &ask.token), &op);
+    REQUIRE_EQ(items.count, 1);
+    EXPECT(!str_is_set(ask.token));
+    store_close(st);
+}
