@@ -1,6 +1,7 @@
 #include "gen/ecs.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
+#include "svc/common/network.h"
 #include "svc/common/page.h"
 #include "svc/common/tags.h"
 #include "test.h"
@@ -225,4 +226,22 @@ TEST(rows_come_in_pages_that_survive_removals)
     REQUIRE_EQ(items.count, 1);
     EXPECT(!str_is_set(ask.token));
     store_close(st);
+}
+
+TEST(every_region_has_the_same_network_every_time)
+{
+    auto_op struct op op;
+    begin(&op);
+    struct network n = network_default(&op.arena, STR("ap-southeast-2"));
+    struct network again = network_default(&op.arena, STR("ap-southeast-2"));
+    struct network other = network_default(&op.arena, STR("eu-west-1"));
+    EXPECT(str_match(STR("vpc-0????????????????"), n.vpc_id, false));
+    EXPECT_STR_EQ(n.vpc_id, again.vpc_id);
+    EXPECT(!str_equal(n.vpc_id, other.vpc_id));
+    EXPECT_STR(n.subnets[1].zone, "ap-southeast-2b");
+    EXPECT_STR(n.subnets[1].zone_id, "apse2-az2");
+    EXPECT_STR(n.subnets[2].cidr, "172.31.32.0/20");
+    EXPECT_STR(other.subnets[0].zone_id, "euw1-az1");
+    EXPECT(network_find_subnet(&n, again.subnets[2].id) == &n.subnets[2]);
+    EXPECT(network_find_subnet(&n, other.subnets[2].id) == NULL);
 }
