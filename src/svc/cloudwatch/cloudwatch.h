@@ -44,15 +44,10 @@ extern const struct cloudwatch_handlers cloudwatch_handlers;
 /* ret->self is the service. */
 void cloudwatch_port_alarms(struct cloudwatch *cw, struct port_alarms *ret);
 
-struct cloudwatch_dimension_pair {
-    struct str name;
-    struct str value;
-};
-
 /* One sample of the engine's own, for other services (AWS/ECS CPUUtilization). Cheap; written to
  * the store with the next batch. count <= 30. */
 void cloudwatch_put(struct cloudwatch *cw, struct str region, struct str namespace,
-                    struct str metric_name, const struct cloudwatch_dimension_pair *dimensions,
+                    struct str metric_name, const struct cloudwatch_dimension *dimensions,
                     size_t count, enum cloudwatch_standard_unit unit, wall_t at, double value);
 
 /* Everything that is due now: windows that have closed, alarms, batches. The timers call it; tests
