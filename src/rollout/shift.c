@@ -529,8 +529,9 @@ static struct shift_decision decide_clearing(const struct view *v)
 static struct shift_decision decide_state(const struct view *v)
 {
     struct shift_decision d;
-    wall_t last_try = wall_add(limit_at(v), ACKNOWLEDGE_MAX);
-    bool is_given_up = v->row->state == SHIFT_TERMINATING && v->now.us >= last_try.us;
+    bool is_hopeless =
+        v->row->is_refused || wall_since(v->now, v->row->created_at).us >= 2 * whole_limit().us;
+    bool is_given_up = v->row->state == SHIFT_TERMINATING && is_over(v) && is_hopeless;
     if (is_shift_behind(v->row->state) && !is_given_up && needs_weights(v, &d)) {
         return d;
     }

@@ -139,7 +139,11 @@ static wall_t turn(struct sim *s)
         struct shift_decision again = shift_decide(&s->row, &s->config, &s->sight, s->now);
         check_same(&d, &again);
         if (d.what == SHIFT_STAY) {
-            if (!(d.wake_at.us == 0 || d.wake_at.us > s->now.us)) test_failed(__FILE__,__LINE__,"state %s late %lld created %lld", shift_state_name(s->row.state),(long long)(s->now.us-d.wake_at.us)/1000000, (long long)(s->now.us-s->row.created_at.us)/1000000);
+            if (!(d.wake_at.us == 0 || d.wake_at.us > s->now.us))
+                test_failed(__FILE__, __LINE__, "state %s late %lld created %lld",
+                            shift_state_name(s->row.state),
+                            (long long)(s->now.us - d.wake_at.us) / 1000000,
+                            (long long)(s->now.us - s->row.created_at.us) / 1000000);
             return d.wake_at;
         }
         if (d.what == SHIFT_EFFECT) {
@@ -274,10 +278,11 @@ static void check_end(const struct sim *s)
     if (!v->is_service_there || !has_touched(s) || s->is_dead_plane || s->is_rollback_due) {
         return;
     }
-    if (s->row.state == SHIFT_DONE) {
+    if (s->row.state == SHIFT_DONE && !s->row.is_refused) {
         EXPECT(is_one_sided(v->production));
     }
-    bool is_given_up = !s->is_calm; /* a limit passed while the world was unruly */
+    /* a limit passed while the world was unruly, or the routes could not be set */
+    bool is_given_up = !s->is_calm || s->row.is_refused;
     if (!is_given_up) {
         EXPECT(is_one_sided(v->production));
         EXPECT(is_safe(s, v->production));
