@@ -17,8 +17,8 @@ static struct {
 
 void fault_init(void)
 {
-    struct str at = str_of(getenv("HITLESS_FAULT_AT")); /* lint: getenv */
-    const char *file = getenv("HITLESS_FAULT_COUNT");   /* lint: getenv */
+    struct str at = str_of(getenv("HITLESS_FAULT_AT"));
+    const char *file = getenv("HITLESS_FAULT_COUNT");
     if (!str_parse_u64(at, UINT64_MAX, &fault.kill_at)) {
         fault.kill_at = 0;
     }

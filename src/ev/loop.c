@@ -13,11 +13,9 @@ _Static_assert((int)EV_PEER_CLOSED == (int)EPOLLRDHUP, "ev_ready mirrors epoll")
 _Static_assert((int)EV_BROKEN == ((int)EPOLLERR | (int)EPOLLHUP), "ev_ready mirrors epoll");
 
 /* What the kernel keeps for us with a descriptor: generation, rank, slot. */
-#define SLOT_BITS  22
 #define SLOT_NONE  UINT32_MAX
-#define SLOT_MASK  ((1u << SLOT_BITS) - 1)
+#define SLOT_MASK  (EV_FDS_MAX - 1) /* a power of two below 1 << RANK_SHIFT */
 #define RANK_SHIFT 30
-_Static_assert(EV_FDS_MAX - 1 <= SLOT_MASK, "a slot's number fits its bits");
 
 static uint64_t tag_of(uint32_t slot, uint32_t generation, enum ev_rank rank)
 {

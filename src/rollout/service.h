@@ -104,7 +104,7 @@ enum rollout_failure {
     ROLLOUT_FAILURE_NONE,
     ROLLOUT_FAILURE_BREAKER,
     ROLLOUT_FAILURE_ALARM,
-    ROLLOUT_FAILURE_STOPPED /* set by the caller with state FAILED: StopServiceDeployment */
+    ROLLOUT_FAILURE_STOPPED /* by a person: StopServiceDeployment */
 };
 
 /* serviceDeployment.deploymentCircuitBreaker.status */
@@ -229,6 +229,8 @@ struct rollout_sight {
                                      may be INACTIVE by now */
     struct str next_deployment_id; /* fresh: used if a rollback begins */
     struct str runtime_fault; /* absent while tasks can be started; else the reason, one sentence */
+    bool is_stop_requested;   /* StopServiceDeployment: back to the last COMPLETED one, whatever the
+                                 configuration says */
 };
 
 enum rollout_effect_kind {

@@ -241,30 +241,6 @@ struct runtime_sink {
 
 /* ---- the interface --------------------------------------------------------------------------- */
 
-struct runtime_driver {
-    const char *name; /* "process" */
-    enum err (*start_task)(struct runtime *rt, struct op *op, const struct runtime_task_spec *spec);
-    enum err (*stop_task)(struct runtime *rt, struct op *op, struct str task_id);
-    enum err (*stop_container)(struct runtime *rt, struct op *op, struct str task_id,
-                               struct str container);
-    enum err (*kill_task)(struct runtime *rt, struct op *op, struct str task_id);
-    enum err (*forget_task)(struct runtime *rt, struct op *op, struct str task_id);
-    enum err (*see_task)(struct runtime *rt, struct op *op, struct str task_id,
-                         struct runtime_task_sight *ret);
-    enum err (*observe)(struct runtime *rt, struct op *op, struct runtime_sights *ret);
-    enum err (*get_usage)(struct runtime *rt, struct op *op, struct str task_id,
-                          struct runtime_usage *ret);
-    void (*close)(struct runtime *rt);
-};
-
-/* First member of each driver's own struct. */
-struct runtime {
-    const struct runtime_driver *driver;
-    struct ev_loop *loop;
-    struct runtime_sink sink;
-    bool is_ready;
-};
-
 /* Checks the spec (ERR_INPUT and ERR_LIMIT with a sentence), copies what it needs, and starts the
  * task. A task with this id is there already: success; if it needs_spec, it goes on with this one;
  * otherwise the spec is not looked at. ERR_AGAIN before on_ready. */

@@ -36,10 +36,10 @@ bool runtime_fake_log(struct runtime *rt, struct str task_id, struct str contain
                       struct str text);
 void runtime_fake_set_usage(struct runtime *rt, struct str task_id,
                             const struct runtime_usage *usage);
-/* The next n calls of start_task fail with ERR_IO: the n-th effect fails. */
+/* The next n tasks cannot be prepared: FAILED_TO_START with a ResourceInitializationError. */
 void runtime_fake_fail_next(struct runtime *rt, size_t count);
 /* Forgets sink and timers as a crash of this program does, keeps the tasks; then on_ready again
  * with the new sink. What was scheduled to happen by script goes on. */
 void runtime_fake_crash(struct runtime *rt, const struct runtime_sink *sink);
 /* How many tasks were ever started; for tests of "twice is harmless". */
-size_t runtime_fake_start_count(const struct runtime *rt);
+size_t runtime_fake_start_count(struct runtime *rt);

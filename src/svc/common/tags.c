@@ -1,5 +1,34 @@
 #include "svc/common/tags.h"
 
+struct tags tags_from_items(struct arena *a, const void *items, size_t count, bool is_set,
+                            struct tag_layout layout)
+{
+    struct tags tags = {
+        .items = ARENA_ARRAY(a, struct tag, count), .count = count, .is_set = is_set};
+    for (size_t i = 0; i < count; i++) {
+        const char *item = (const char *)items + i * layout.item_bytes;
+        tags.items[i].key = *(const struct str *)(const void *)(item + layout.key_offset);
+        tags.items[i].value = *(const struct str *)(const void *)(item + layout.value_offset);
+    }
+    return tags;
+}
+
+void *tags_into_items(struct arena *a, const struct tags *tags, struct tag_layout layout)
+{
+    char *items = arena_alloc_array(a, tags->count, layout.item_bytes);
+    for (size_t i = 0; i < tags->count; i++) {
+        char *item = items + i * layout.item_bytes;
+        *(struct str *)(void *)(item + layout.key_offset) = tags->items[i].key;
+        *(struct str *)(void *)(item + layout.value_offset) = tags->items[i].value;
+    }
+    return items;
+}
+
+static void push(struct arena *a, struct tags *to, struct tag tag)
+{
+    *ARENA_PUSH(a, to) = tag;
+}
+
 /* Characters of UTF-8, not bytes: AWS's limits are in characters. */
 static size_t char_count(struct str s)
 {
@@ -90,11 +119,11 @@ enum err tags_merge(struct op *op, const struct tag_errors *errors, const struct
     struct tags merged = {.is_set = true};
     for (size_t i = 0; i < have->count; i++) {
         const struct tag *newer = tags_find(add, have->items[i].key);
-        *ARENA_PUSH(&op->arena, &merged) = newer == NULL ? have->items[i] : *newer;
+        push(&op->arena, &merged, newer == NULL ? have->items[i] : *newer);
     }
     for (size_t i = 0; i < add->count; i++) {
         if (tags_find(have, add->items[i].key) == NULL) {
-            *ARENA_PUSH(&op->arena, &merged) = add->items[i];
+            push(&op->arena, &merged, add->items[i]);
         }
     }
     TRY(check_count(op, errors, merged.count));
@@ -118,7 +147,7 @@ struct tags tags_without(struct arena *a, const struct tags *have, const struct 
     struct tags left = {.is_set = true};
     for (size_t i = 0; i < have->count; i++) {
         if (!has_key(keys, key_count, have->items[i].key)) {
-            *ARENA_PUSH(a, &left) = have->items[i];
+            push(a, &left, have->items[i]);
         }
     }
     return left;

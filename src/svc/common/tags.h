@@ -25,29 +25,33 @@ struct tags {
 
 /* struct tags t = TAGS_FROM(&op->arena, in->tags); for any list or map whose items have the members
  * key and value. Texts are not copied. */
-#define TAGS_FROM(arena, list)                                                              \
-    ({                                                                                      \
-        struct tags tags_ = {.is_set = (list).is_set};                                      \
-        for (size_t i_ = 0; i_ < (list).count; i_++) {                                      \
-            *ARENA_PUSH((arena), &tags_) =                                                  \
-                (struct tag){.key = (list).items[i_].key, .value = (list).items[i_].value}; \
-        }                                                                                   \
-        tags_;                                                                              \
-    })
+#define TAGS_FROM(arena, list)                                                    \
+    tags_from_items((arena), (list).items, (list).count, (list).is_set,           \
+                    (struct tag_layout){sizeof(*(list).items),                    \
+                                        offsetof(__typeof__(*(list).items), key), \
+                                        offsetof(__typeof__(*(list).items), value)})
 
 /* TAGS_INTO(&op->arena, tags, &ret->tags); fills a list or map of the service, present even when
  * there are none. */
-#define TAGS_INTO(arena, tags, to)                                     \
-    do {                                                               \
-        (to)->items = NULL;                                            \
-        (to)->count = 0;                                               \
-        (to)->is_set = true;                                           \
-        for (size_t i_ = 0; i_ < (tags).count; i_++) {                 \
-            __typeof__((to)->items) item_ = ARENA_PUSH((arena), (to)); \
-            item_->key = (tags).items[i_].key;                         \
-            item_->value = (tags).items[i_].value;                     \
-        }                                                              \
+#define TAGS_INTO(arena, tags, to)                                                             \
+    do {                                                                                       \
+        (to)->items = tags_into_items(                                                         \
+            (arena), &(tags),                                                                  \
+            (struct tag_layout){sizeof(*(to)->items), offsetof(__typeof__(*(to)->items), key), \
+                                offsetof(__typeof__(*(to)->items), value)});                   \
+        (to)->count = (tags).count;                                                            \
+        (to)->is_set = true;                                                                   \
     } while (0)
+
+/* Where the two texts lie in a service's own item; for the macros above. */
+struct tag_layout {
+    size_t item_bytes;
+    size_t key_offset;
+    size_t value_offset;
+};
+struct tags tags_from_items(struct arena *a, const void *items, size_t count, bool is_set,
+                            struct tag_layout layout);
+void *tags_into_items(struct arena *a, const struct tags *tags, struct tag_layout layout);
 
 /* Under which public names a service refuses tags. A NULL error gives the service's general one. */
 struct tag_errors {

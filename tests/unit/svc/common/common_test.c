@@ -1,6 +1,7 @@
 #include "gen/ecs.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
+#include "svc/common/network.h"
 #include "svc/common/page.h"
 #include "svc/common/tags.h"
 #include "test.h"
@@ -195,4 +196,52 @@ TEST(lists_in_memory_are_cut_by_key)
     EXPECT_EQ(from, 3);
     EXPECT_EQ(to, 4);
     EXPECT(!str_is_set(ask.token));
+}
+
+TEST(rows_come_in_pages_that_survive_removals)
+{
+    auto_op struct op op;
+    begin(&op);
+    struct store *st = NULL;
+    REQUIRE_OK(store_open(&op, ":memory:", &st), &op);
+    static const struct store_kind clusters = {"ecs.cluster", &shape_ecs_cluster};
+    const struct str keys[] = {STR("a"), STR("b"), STR("c"), STR("d"), STR("e")};
+    for (size_t i = 0; i < 5; i++) {
+        struct ecs_cluster row = {.cluster_name = keys[i]};
+        REQUIRE_OK(store_put(&op, st, &clusters, keys[i], STR(""), &row), &op);
+    }
+    static const struct page_rules rules = {.list_name = "clusters", .max_count = 100};
+    struct store_range range = {0};
+    struct page_ask ask = {.max_results = OPT_I32(2)};
+    struct store_items items = {0};
+    REQUIRE_OK(page_list(&op, st, &clusters, &range, &rules, ask, &items, &ask.token), &op);
+    REQUIRE_EQ(items.count, 2);
+    EXPECT_STR(((struct ecs_cluster *)items.items[1].value)->cluster_name, "b");
+    REQUIRE_OK(store_remove(&op, st, &clusters, STR("b")), &op);
+    REQUIRE_OK(page_list(&op, st, &clusters, &range, &rules, ask, &items, &ask.token), &op);
+    REQUIRE_EQ(items.count, 2);
+    EXPECT_STR(items.items[0].key, "c");
+    EXPECT(str_is_set(ask.token));
+    REQUIRE_OK(page_list(&op, st, &clusters, &range, &rules, ask, &items, &ask.token), &op);
+    REQUIRE_EQ(items.count, 1);
+    EXPECT(!str_is_set(ask.token));
+    store_close(st);
+}
+
+TEST(every_region_has_the_same_network_every_time)
+{
+    auto_op struct op op;
+    begin(&op);
+    struct network n = network_default(&op.arena, STR("ap-southeast-2"));
+    struct network again = network_default(&op.arena, STR("ap-southeast-2"));
+    struct network other = network_default(&op.arena, STR("eu-west-1"));
+    EXPECT(str_match(STR("vpc-0????????????????"), n.vpc_id, false));
+    EXPECT_STR_EQ(n.vpc_id, again.vpc_id);
+    EXPECT(!str_equal(n.vpc_id, other.vpc_id));
+    EXPECT_STR(n.subnets[1].zone, "ap-southeast-2b");
+    EXPECT_STR(n.subnets[1].zone_id, "apse2-az2");
+    EXPECT_STR(n.subnets[2].cidr, "172.31.32.0/20");
+    EXPECT_STR(other.subnets[0].zone_id, "euw1-az1");
+    EXPECT(network_find_subnet(&n, again.subnets[2].id) == &n.subnets[2]);
+    EXPECT(network_find_subnet(&n, other.subnets[2].id) == NULL);
 }
