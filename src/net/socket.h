@@ -41,6 +41,14 @@ enum err net_local_addr(struct op *op, int fd, struct net_addr *ret_addr) MUST_U
 /* A connected pair of Unix sockets. type: SOCK_STREAM or SOCK_SEQPACKET. */
 enum err net_pair(struct op *op, int type, int ret_fds[2]) MUST_USE;
 
+/* writev and sendmsg do not write to what they send, but their struct is the one of readv. */
+static inline struct iovec net_piece(struct str s)
+{
+    struct iovec piece = {.iov_len = s.len};
+    memcpy(&piece.iov_base, &s.ptr, sizeof(s.ptr));
+    return piece;
+}
+
 /* Sends bytes with descriptors attached to the first of them; copies of them arrive, ours stay
  * ours. At least one byte when fd_count > 0; fd_count <= NET_FDS_MAX. The result is sendmsg's:
  * bytes taken, or -1 and errno (EAGAIN: nothing was sent, the descriptors neither). */

@@ -8,6 +8,7 @@
  * Order   messages arrive whole and in order, those sent before the other end died included. */
 
 #include "ev/loop.h"
+#include "net/socket.h"
 #include "proc/limits.h"
 
 struct proc_channel;
@@ -36,13 +37,13 @@ struct proc_channel {
     size_t in_start;
     size_t in_end;
     size_t in_capacity;
-    int *in_fds; /* arrived, not yet claimed by a frame */
+    int in_fds[PROC_FDS_MAX + NET_FDS_MAX]; /* arrived, not yet claimed by a frame */
     size_t in_fd_count;
     /* outgoing: frames, oldest first */
     struct list queue;
     size_t queued_bytes;
     size_t queued_fds;
-    bool *ret_is_gone; /* set while a callback runs: tells it the channel was closed */
+    bool *ret_is_gone; /* set while a callback runs: where to say that it closed the channel */
 };
 
 /* Takes fd over (on failure too). ERR_NO_SPACE. on_closed may be NULL. */

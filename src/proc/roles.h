@@ -16,7 +16,7 @@ enum proc_sup_message {
     /* sup -> role */
     PROC_PEER = 1,  /* [peer generation u32] + 1 fd: the channel to the other role. It replaces an
                        earlier one, whose other end is dead */
-    PROC_LISTENING, /* struct proc_listen_answer; + 1 fd when it went well */
+    PROC_LISTENING, /* struct proc_listen_answer; + the sockets when it went well */
     PROC_STOP,      /* stop; [limit in ms u32]: then SIGKILL comes */
     /* role -> sup */
     PROC_LISTEN,   /* struct proc_listen_request: bind, or give again what is bound */
@@ -24,10 +24,21 @@ enum proc_sup_message {
     PROC_READY,    /* the role does its work now; no payload */
 };
 
-#define PROC_LISTENERS_MAX 4096 /* that sup keeps */
+#define PROC_LISTENERS_MAX         4096 /* addresses that sup keeps */
+#define PROC_ANSWER_TEXT_BYTES_MAX 1024
+/* A role that ends with this says: starting again will not help (bad arguments, a state folder that
+ * cannot be used). Sup then stops everything. */
+#define PROC_EXIT_HOPELESS 64
 
+/* Sup binds, keeps a copy, and gives copies away: connections wait in the kernel while a role is
+ * restarted. Asking again for an address that sup holds gives the same sockets. When a new
+ * generation of a role says PROC_READY, the sockets of the earlier one that it has not asked for
+ * are closed. */
 struct proc_listen_request {
-    uint32_t id; /* comes back in the answer */
+    uint32_t id;           /* comes back in the answer */
+    uint32_t socket_count; /* 1..PROC_FDS_MAX: sockets that share the port (SO_REUSEPORT), so that
+                              each worker has its own. All that there are must be served: the
+                              answer carries more than asked for when more were bound before */
     struct net_addr addr;
 };
 

@@ -17,6 +17,8 @@
 
 static struct test_case *cases;
 static size_t failure_count;
+static const char *context_name;
+static unsigned long long context_value;
 static char folder[64];
 static struct op file_op;
 
@@ -32,9 +34,23 @@ void test_failed(const char *file, int line, const char *format, ...)
     va_list args;
     va_start(args, format);
     printf("# %s:%d: ", file, line);
+    if (context_name != NULL) {
+        printf("(%s %llu) ", context_name, context_value);
+    }
     vprintf(format, args);
     printf("\n");
     va_end(args);
+}
+
+void test_context(const char *name, unsigned long long value)
+{
+    context_name = name;
+    context_value = value;
+}
+
+size_t test_failure_count(void)
+{
+    return failure_count;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)

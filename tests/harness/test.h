@@ -20,6 +20,9 @@ void test_register(struct test_case *t);
 void test_failed(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 _Noreturn void test_leave(void);
+/* Every failure from here on is printed with this, for tests that run many cases: ("seed", 17). */
+void test_context(const char *name, unsigned long long value);
+size_t test_failure_count(void);
 bool test_expect_int(const char *file, int line, const char *what, long long got, long long want);
 bool test_expect_str(const char *file, int line, const char *what, struct str got, struct str want);
 bool test_expect_true(const char *file, int line, const char *what, bool got);
