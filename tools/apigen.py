@@ -5,6 +5,7 @@
 
 The .api language, a line each; members stand indented below their struct:
   service NAME / sdk_id / full_name / protocols / api_version / ...   facts of the service
+  use NAME                             shapes of NAME.api beside this file can be named as NAME.SHAPE
   operation NAME [wrapper=XML]         input is NAME$Input, output NAME$Output
   error NAME STATUS sender|server [code=CODE]
   struct NAME                          then:  member SHAPE [required] [token] [query=X] [xml=X] [flattened]
@@ -59,7 +60,7 @@ def flags(words):
 
 class Api:
     def __init__(self, path):
-        self.meta, self.operations, self.errors, self.shapes = {}, [], [], {}
+        self.meta, self.operations, self.errors, self.shapes, self.used = {}, [], [], {}, {}
         owner = None
         for number, raw in enumerate(path.read_text().splitlines(), 1):
             if not raw.strip() or raw.lstrip().startswith("#"):
@@ -74,6 +75,8 @@ class Api:
                 if rest[0] in self.shapes:
                     sys.exit(f"{path}:{number}: shape {rest[0]} stands twice")
                 self.shapes[rest[0]] = owner
+            elif kind == "use":
+                self.used[rest[0]] = Api(path.parent / f"{rest[0]}.api")
             elif kind == "operation":
                 self.operations.append(rest)
             elif kind == "error":
@@ -83,8 +86,13 @@ class Api:
         self.name = self.meta["service"]
         for shape in self.shapes.values():
             for target in self.targets(shape):
-                if target not in self.shapes:
+                if self.find(target) is None:
                     sys.exit(f"{path}:{shape['line']}: {shape['name']} names the unknown shape {target}")
+
+    def find(self, name):
+        """The shape of that name, here or (ecs.Task) in a used file; None when there is none."""
+        owner, _, rest = name.rpartition(".")
+        return (self.used[owner].shapes if owner in self.used else {} if owner else self.shapes).get(rest)
 
     @staticmethod
     def targets(shape):
@@ -98,10 +106,12 @@ class Writer:
         self.api, self.p = api, api.name
 
     def c_name(self, shape_name):
+        owner, _, shape_name = shape_name.rpartition(".")
+        p = owner or self.p
         m = re.fullmatch(r"(.*)\$(Input|Output)", shape_name)
         if m:
-            return f"{self.p}_{snake(m[1])}_" + ("in" if m[2] == "Input" else "out")
-        name = f"{self.p}_{snake(shape_name)}"
+            return f"{p}_{snake(m[1])}_" + ("in" if m[2] == "Input" else "out")
+        name = f"{p}_{snake(shape_name)}"
         return name + "_shape" if re.search(r"_(in|out)$", name) else name
 
     def table(self, shape_name):
@@ -109,13 +119,13 @@ class Writer:
 
     def slot(self, shape_name):
         """The C type of a value in line."""
-        shape = self.api.shapes[shape_name]
+        shape = self.api.find(shape_name)
         if shape["kind"] in SCALARS:
             return SCALARS[shape["kind"]][0]
         return ("enum " if shape["kind"] == "enum" else "struct ") + self.c_name(shape_name)
 
     def member_type(self, shape_name):
-        is_struct = self.api.shapes[shape_name]["kind"] == "struct"
+        is_struct = self.api.find(shape_name)["kind"] == "struct"
         return self.slot(shape_name) + (" *" if is_struct else " ")
 
     def by_kind(self, *kinds):
@@ -129,7 +139,7 @@ class Writer:
 
     def header(self):
         out = [f"/* Made by tools/apigen.py from model/{self.p}.api; not edited by hand. */", "#pragma once", "",
-               '#include "shape/shape.h"', ""]
+               *[f'#include "gen/{used}.h"' for used in self.api.used], '#include "shape/shape.h"', ""]
         for s in self.by_kind("enum"):
             constants = [self.enum_constant(s["name"], v) for v in s["words"]]
             if len(set(constants)) != len(constants):
@@ -231,7 +241,7 @@ class Writer:
         pre = [f"static const struct shape_member members_{c_name}[] = {{"]
         for m in s["members"]:
             plain, keyed = flags(m[2:])
-            target_plain, _ = flags(self.api.shapes[m[1]]["words"]) if self.api.shapes[m[1]]["kind"] in SCALARS else (set(), {})
+            target_plain, _ = flags(self.api.find(m[1])["words"]) if self.api.find(m[1])["kind"] in SCALARS else (set(), {})
             bits = [b for b, on in (("SHAPE_REQUIRED", "required" in plain), ("SHAPE_TOKEN", "token" in plain),
                                     ("SHAPE_SENSITIVE", "sensitive" in target_plain or "sensitive" in plain)) if on]
             pre.append(f"    {{.name = {c_string(m[0])}, .query_name = {c_string(keyed.get('query', m[0]))}, "
@@ -248,7 +258,7 @@ class Writer:
         for e in self.api.errors:
             _, keyed = flags(e[3:])
             out.append(f"const struct err_public {self.p}_error_{snake(e[0])} = {{.code = "
-                       f"{c_string(keyed.get('code', e[0]))}, .http_status = {e[1]}, .is_server_fault = "
+                       f"{c_string(keyed.get('code', e[0]))}, .shape_name = {c_string(e[0])}, .http_status = {e[1]}, .is_server_fault = "
                        f"{'true' if e[2] == 'server' else 'false'}}};")
         if self.api.operations:
             out += self.operation_tables()

@@ -50,9 +50,11 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
-/* Safe against removal of `it` in the body. */
+/* Safe against removal of `it` (of nothing else) in the body. */
+// NOLINTBEGIN(bugprone-macro-parentheses): type and it are a type and a name, no expressions
 #define LIST_FOR(it, head, type, member)                                    \
     for (type *it = CONTAINER_OF((head)->next, type, member),               \
               *it##_next_ = CONTAINER_OF((head)->next->next, type, member); \
          &it->member != (head);                                             \
          it = it##_next_, it##_next_ = CONTAINER_OF(it->member.next, type, member))
+// NOLINTEND(bugprone-macro-parentheses)

@@ -59,7 +59,7 @@ TEST(lists_follow_parent_prefix_and_page)
         size_t count;
         const char *first;
     } rows[] = {
-        {"all", {0}, 3, "api:1"},
+        {"all", {.limit = 0}, 3, "api:1"},
         {"parent", {.parent = STR_INIT("web")}, 2, "web:1"},
         {"prefix", {.prefix = STR_INIT("web:")}, 2, "web:1"},
         {"after", {.after = STR_INIT("web:1")}, 1, "web:2"},

@@ -1,0 +1,13 @@
+#pragma once
+/* Hexadecimal, RFC 4648 section 8. */
+
+#include "base/arena.h"
+#include "base/str.h"
+
+/* Lower case, as SigV4 and digests want it. */
+struct str hex_encode(struct arena *a, const void *bytes, size_t count);
+/* Writes 2 * count characters and no NUL. */
+void hex_encode_to(const void *bytes, size_t count, char *ret_text);
+/* Either case; false when the text is odd in length or has another character. Writes text.len / 2
+ * bytes. */
+bool hex_decode_to(struct str text, void *ret_bytes, size_t room_bytes);

@@ -1,0 +1,199 @@
+#include "http/h1.h"
+#include "http/h1_scan.h"
+
+#include "base/check.h"
+
+enum state {
+    STATE_SIZE,
+    STATE_BLANK, /* white space before an extension */
+    STATE_EXTENSION,
+    STATE_SIZE_LF,
+    STATE_DATA,
+    STATE_DATA_CR,
+    STATE_DATA_LF,
+    STATE_TRAILER_START,
+    STATE_TRAILER_NAME,
+    STATE_TRAILER_VALUE,
+    STATE_TRAILER_LF,
+    STATE_END_LF,
+    STATE_DONE,
+    STATE_BAD,
+};
+
+void h1_chunked_init(struct h1_chunked *c)
+{
+    *c = (struct h1_chunked){.state = STATE_SIZE};
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    char low = str_lower_char(c);
+    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
+static enum state step_size(struct h1_chunked *c, char byte)
+{
+    int value = hex_value(byte);
+    if (value >= 0) {
+        if (++c->digit_count > 16 || c->left_bytes > H1_CHUNK_SIZE_MAX >> 4) {
+            return STATE_BAD;
+        }
+        c->left_bytes = c->left_bytes << 4 | (uint64_t)value;
+        return STATE_SIZE;
+    }
+    if (c->digit_count == 0) {
+        return STATE_BAD;
+    }
+    switch (byte) {
+    case '\r':
+        return STATE_SIZE_LF;
+    case ';':
+        return STATE_EXTENSION;
+    case ' ':
+    case '\t':
+        return STATE_BLANK;
+    default:
+        return STATE_BAD;
+    }
+}
+
+static enum state step_blank(char byte)
+{
+    if (byte == ';') {
+        return STATE_EXTENSION;
+    }
+    return byte == ' ' || byte == '\t' ? STATE_BLANK : STATE_BAD;
+}
+
+/* Text up to CR: extensions, trailer values. */
+static enum state step_text(char byte, enum state same, enum state at_cr)
+{
+    if (byte == '\r') {
+        return at_cr;
+    }
+    return h1_is_control((unsigned char)byte) && byte != '\t' ? STATE_BAD : same;
+}
+
+static enum state expect(char byte, char want, enum state next)
+{
+    return byte == want ? next : STATE_BAD;
+}
+
+static enum state step_trailer_start(char byte)
+{
+    if (byte == '\r') {
+        return STATE_END_LF;
+    }
+    return h1_is_token[(unsigned char)byte] ? STATE_TRAILER_NAME : STATE_BAD;
+}
+
+static enum state step_trailer_name(char byte)
+{
+    if (byte == ':') {
+        return STATE_TRAILER_VALUE;
+    }
+    return h1_is_token[(unsigned char)byte] ? STATE_TRAILER_NAME : STATE_BAD;
+}
+
+static enum state after_size(struct h1_chunked *c, char byte)
+{
+    if (byte != '\n' || c->left_bytes > H1_CHUNK_SIZE_MAX) {
+        return STATE_BAD;
+    }
+    c->line_bytes = 0;
+    c->digit_count = 0;
+    return c->left_bytes == 0 ? STATE_TRAILER_START : STATE_DATA;
+}
+
+/* One byte of framing. */
+static enum state step(struct h1_chunked *c, char byte)
+{
+    switch ((enum state)c->state) {
+    case STATE_SIZE:
+        return step_size(c, byte);
+    case STATE_BLANK:
+        return step_blank(byte);
+    case STATE_EXTENSION:
+        return step_text(byte, STATE_EXTENSION, STATE_SIZE_LF);
+    case STATE_SIZE_LF:
+        return after_size(c, byte);
+    case STATE_DATA_CR:
+        return expect(byte, '\r', STATE_DATA_LF);
+    case STATE_DATA_LF:
+        return expect(byte, '\n', STATE_SIZE);
+    case STATE_TRAILER_START:
+        return step_trailer_start(byte);
+    case STATE_TRAILER_NAME:
+        return step_trailer_name(byte);
+    case STATE_TRAILER_VALUE:
+        return step_text(byte, STATE_TRAILER_VALUE, STATE_TRAILER_LF);
+    case STATE_TRAILER_LF:
+        return expect(byte, '\n', STATE_TRAILER_START);
+    case STATE_END_LF:
+        return expect(byte, '\n', STATE_DONE);
+    case STATE_DATA:
+    case STATE_DONE:
+    case STATE_BAD:
+        break;
+    }
+    UNREACHABLE("chunk framing is read in framing states only");
+}
+
+static bool is_line_too_long(struct h1_chunked *c)
+{
+    bool is_size_line = c->state <= STATE_SIZE_LF;
+    return ++c->line_bytes > (is_size_line ? H1_CHUNK_LINE_BYTES_MAX : H1_TRAILER_BYTES_MAX);
+}
+
+static enum h1_result take_data(struct h1_chunked *c, struct str *rest, struct str *ret_data)
+{
+    size_t take = rest->len < c->left_bytes ? rest->len : (size_t)c->left_bytes;
+    *ret_data = str_slice(*rest, 0, take);
+    *rest = str_from(*rest, take);
+    c->left_bytes -= take;
+    if (c->left_bytes == 0) {
+        c->state = STATE_DATA_CR;
+    }
+    return H1_MORE;
+}
+
+enum h1_result h1_chunked_next(struct h1_chunked *c, struct str *rest, struct str *ret_data)
+{
+    *ret_data = str_slice(*rest, 0, 0);
+    size_t at = 0;
+    while (at < rest->len && c->state != STATE_DONE) {
+        if (c->state == STATE_BAD) {
+            return H1_BAD;
+        }
+        if (c->state == STATE_DATA) {
+            *rest = str_from(*rest, at);
+            return take_data(c, rest, ret_data);
+        }
+        if (is_line_too_long(c)) {
+            c->state = STATE_BAD;
+            return H1_BAD;
+        }
+        c->state = (uint8_t)step(c, rest->ptr[at]);
+        at++;
+    }
+    *rest = str_from(*rest, at);
+    if (c->state == STATE_BAD) {
+        return H1_BAD;
+    }
+    return c->state == STATE_DONE ? H1_DONE : H1_MORE;
+}
+
+struct str h1_chunk_head(char room[H1_CHUNK_HEAD_BYTES], uint64_t size)
+{
+    CHECK(size > 0);
+    size_t at = H1_CHUNK_HEAD_BYTES;
+    room[--at] = '\n';
+    room[--at] = '\r';
+    for (; size > 0; size >>= 4) {
+        room[--at] = "0123456789abcdef"[size & 15];
+    }
+    return str_make(room + at, H1_CHUNK_HEAD_BYTES - at);
+}
