@@ -6,7 +6,7 @@ without the kill.
   crash_test.py              every n (tests/run.py)
   crash_test.py FROM TO      only these, one after the other, with the engine's log of a failure
 CRASH_STEP=k takes every k-th point only; CRASH_JOBS runs so many engines at once."""
-import concurrent.futures, json, os, pathlib, sys, tempfile, time
+import concurrent.futures, http.client, json, os, pathlib, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import rig
@@ -136,8 +136,14 @@ class Scenario:
         assert good["status"] == "Succeeded", good
         self.serves(81, "v2")
         self.settle_sets()
-        deployment = self.shift(self.register("api", VERSION="bad", FAIL_EVERY=1), is_bad=True)
-        bad = self.finish(deployment)
+        is_over = threading.Event()
+        asking = threading.Thread(target=self.ask_all_the_time, args=(is_over,), daemon=True)
+        asking.start()
+        try:
+            bad = self.finish(self.shift(self.register("api", VERSION="bad", FAIL_EVERY=1)))
+        finally:
+            is_over.set()
+            asking.join()
         assert bad["status"] == "Stopped" and bad["errorInformation"]["code"] == "ALARM_ACTIVE", bad
         back = self.finish(bad["rollbackInfo"]["rollbackDeploymentId"])
         assert back["status"] == "Succeeded", back
@@ -146,10 +152,10 @@ class Scenario:
 
     def make_alarm(self):
         self.cloudwatch.put_metric_alarm(
-            AlarmName="bad", Namespace="Test", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
-            Threshold=0.5, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching")
+            AlarmName="bad", Namespace="AWS/ApplicationELB", MetricName="HTTPCode_Target_5XX_Count", Statistic="Sum",
+            Dimensions=[{"Name": "LoadBalancer", "Value": self.dimension}], Period=60, EvaluationPeriods=1, Threshold=0.5, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching")
 
-    def shift(self, definition, is_bad=False):
+    def shift(self, definition):
         spec = {"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": {
             "TaskDefinition": definition, "LoadBalancerInfo": {"ContainerName": "shop", "ContainerPort": 8080}}}}]}
         made = self.deploy.create_deployment(
@@ -157,14 +163,19 @@ class Scenario:
             revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(spec)}})
         deployment = made["deploymentId"] if made else self.deploy.list_deployments(
             applicationName="a", deploymentGroupName="g", includeOnlyStatuses=["Created", "Queued", "InProgress"])["deployments"][0]
-        if is_bad:
-            wait_until("green has traffic", lambda: 10 in self.weights(), 30)
-            self.cloudwatch.set_alarm_state(AlarmName="bad", StateValue="ALARM", StateReason="the crash test")
         return deployment
 
-    def weights(self):
-        action = self.elb.describe_listeners(ListenerArns=[self.listeners[1]])["Listeners"][0]["DefaultActions"][0]
-        return [g["Weight"] for g in action["ForwardConfig"]["TargetGroups"]]
+    def ask_all_the_time(self, is_over):
+        """What the alarm sees: requests, of which the bad version fails every one that it gets."""
+        connection = http.client.HTTPConnection(self.host, 81, timeout=5)
+        while not is_over.is_set():
+            try:
+                connection.request("GET", "/")
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+            time.sleep(0.003)
+        connection.close()
 
     def finish(self, deployment):
         def info():
