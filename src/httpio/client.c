@@ -316,6 +316,7 @@ static void on_due(struct ev_timer *t)
         [PHASE_SEND] = "while sending the request",
         [PHASE_HEAD] = "for the answer",
         [PHASE_BODY] = "for the rest of the answer",
+        [PHASE_OVER] = "",
     };
     struct httpio_call_state *st = CONTAINER_OF(t, struct httpio_call_state, timer);
     st->is_entered = true;
