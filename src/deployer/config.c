@@ -3,13 +3,11 @@
 #include "deployer/config.h"
 
 #include "base/check.h"
+#include "base/near.h"
 #include "deployer/config_fields.h"
 #include "deployer/config_priv.h"
 
 #include <stdarg.h>
-
-#define NEAR_DISTANCE_MAX 2
-#define NEAR_CHARS_MAX    40
 
 void config_complain(struct config_reader *r, const struct yaml_node *at, const char *format, ...)
 {
@@ -24,54 +22,6 @@ void config_complain(struct config_reader *r, const struct yaml_node *at, const 
     *p = (struct config_problem){.line = at->line, .column = at->column, .text = text};
 }
 
-/* ---- near misses ---- */
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Edits that turn one text into the other (insert, drop, replace, swap of neighbours). */
-static size_t distance(struct str a, struct str b)
-{
-    size_t rows[3][NEAR_CHARS_MAX + 1];
-    for (size_t j = 0; j <= b.len; j++) {
-        rows[0][j] = j;
-    }
-    for (size_t i = 1; i <= a.len; i++) {
-        size_t *now = rows[i % 3];
-        const size_t *above = rows[(i - 1) % 3];
-        now[0] = i;
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t replaced = above[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
-            now[j] = least(replaced, least(above[j], now[j - 1]) + 1);
-            bool is_swap =
-                i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1];
-            if (is_swap) {
-                now[j] = least(now[j], rows[(i - 2) % 3][j - 2] + 1);
-            }
-        }
-    }
-    return rows[a.len % 3][b.len];
-}
-
-struct str config_nearest(struct str word, const struct str *known, size_t count)
-{
-    size_t best = NEAR_DISTANCE_MAX + 1;
-    struct str found = STR_NONE;
-    for (size_t i = 0; i < count; i++) {
-        if (word.len > NEAR_CHARS_MAX || known[i].len > NEAR_CHARS_MAX) {
-            continue;
-        }
-        size_t d = distance(word, known[i]);
-        if (d < best && d < known[i].len) {
-            best = d;
-            found = known[i];
-        }
-    }
-    return found;
-}
-
 static void complain_unknown_key(struct config_reader *r, const struct section *section,
                                  const struct yaml_node *key)
 {
@@ -80,7 +30,7 @@ static void complain_unknown_key(struct config_reader *r, const struct section *
     for (size_t i = 0; i < section->field_count; i++) {
         known[i] = str_of(section->fields[i].key);
     }
-    struct str near = config_nearest(key->text, known, section->field_count);
+    struct str near = near_word(key->text, known, section->field_count);
     const char *where = section->name[0] == '\0' ? "the file" : section->name;
     if (str_is_set(near)) {
         config_complain(r, key, "%s has no key \"%.*s\"; did you mean \"%.*s\"?", where,
@@ -201,7 +151,7 @@ static void read_choice(struct config_reader *r, const struct field *f,
             return;
         }
     }
-    struct str near = config_nearest(text, known, count);
+    struct str near = near_word(text, known, count);
     if (str_is_set(near)) {
         config_complain(r, node, "%s: \"%.*s\": did you mean \"%.*s\"? expected one of %.*s",
                         f->key, STR_ARG(text), STR_ARG(near), STR_ARG(all));

@@ -13,8 +13,6 @@ struct config_reader {
 /* Notes a mistake at a node; the first CONFIG_PROBLEMS_MAX are kept. */
 void config_complain(struct config_reader *r, const struct yaml_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The known word that differs by at most two edits, or absent. */
-struct str config_nearest(struct str word, const struct str *known, size_t count);
 /* A text with ${env:NAME} replaced; notes what is wrong and returns false. */
 bool config_read_text(struct config_reader *r, const struct yaml_node *node, const char *what,
                       struct str *ret_text);

@@ -138,6 +138,7 @@ static void hand_over(struct httpio_conn *c)
         .query = h1_str(h, h->query),
         .host = h1_str(h, h->host),
         .body = buf_str(&c->body.out),
+        .packed_body = c->body.is_gzip ? buf_str(&c->body.packed) : STR_NONE,
         .peer = &c->peer,
     };
     c->server->handler(c->server, &c->x);
