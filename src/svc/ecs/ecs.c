@@ -197,9 +197,9 @@ void ecs_service_seat_drop(struct service_seat *seat)
 {
     struct arena a;
     arena_init(&a);
-    (void)map_remove(&seat->ecs->service_seats,
-                     service_seat_key(&a, str_of(seat->region), str_of(seat->cluster),
-                                      str_of(seat->name)));
+    (void)map_remove(
+        &seat->ecs->service_seats,
+        service_seat_key(&a, str_of(seat->region), str_of(seat->cluster), str_of(seat->name)));
     arena_fini(&a);
     ev_defer_cancel(&seat->turn);
     ev_timer_stop(&seat->wake);
@@ -401,8 +401,8 @@ enum err ecs_start(struct op *op, struct ecs *ecs)
     for (size_t i = 0; i < services.count; i++) {
         const struct engine_ecs_service *row = services.items[i].value;
         if (!STR_IS(row->service->status, "INACTIVE")) {
-            (void)seat_service(ecs, &op->arena, services.items[i].region,
-                               services.items[i].parent, row->service->service_name);
+            (void)seat_service(ecs, &op->arena, services.items[i].region, services.items[i].parent,
+                               row->service->service_name);
         }
     }
     ev_timer_set(ecs->config.loop, &ecs->sweep, ECS_SWEEP_EVERY, ecs_sweep);

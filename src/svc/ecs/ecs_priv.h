@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "ev/loop.h"
 #include "gen/engine.h"
+#include "rollout/service.h"
 #include "store/store.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
@@ -12,6 +13,13 @@
 #include "svc/common/tags.h"
 #include "svc/ecs/ecs.h"
 #include "svc/ecs/limits.h"
+
+/* A service by its names. */
+struct service_ref {
+    struct str cluster;
+    struct str name;
+    struct str key; /* "<cluster>/<name>" */
+};
 
 struct ecs {
     struct ecs_config config;
@@ -92,6 +100,10 @@ bool ecs_task_set_ref(struct str text, struct str *ret_digits);
 /* arn:...:<type>/<cluster>/<service>/<id>; gives the row's key. False: not of here. */
 bool ecs_service_part_ref(struct op *op, struct str arn, struct str type, struct str *ret_key);
 
+/* Keys unique, lengths, characters; InvalidParameterException. */
+enum err ecs_tags_check(struct op *op, const struct ecs_tags *tags);
+struct service_ref ecs_make_ref(struct op *op, struct str cluster, struct str name);
+
 /* ---- clusters (clusters.c)
  * ---------------------------------------------------------------------*/
 
@@ -129,6 +141,7 @@ const struct ecs_container_definition *ecs_container_find(const struct ecs_task_
                                                           struct str name);
 /* An essential container has a health check. */
 bool ecs_has_container_check(const struct ecs_task_definition *td);
+bool ecs_is_checked(const struct ecs_container_definition *c);
 static inline bool ecs_is_essential(const struct ecs_container_definition *c)
 {
     return OPT_OR(c->essential, true);
@@ -159,15 +172,12 @@ enum err ecs_launch_check(struct op *op, const struct ecs_task_definition *td,
 enum err ecs_platform_check(struct op *op, enum ecs_launch_type launch_type, struct str version);
 struct str ecs_platform_version(enum ecs_launch_type launch_type, struct str asked);
 struct str ecs_platform_family(enum ecs_launch_type launch_type);
+/* What a strategy chooses; writes *launch_type only when it chooses. */
+void ecs_pick_capacity(const struct ecs_capacity_provider_strategy *s,
+                       enum ecs_launch_type *launch_type, struct str *ret_provider);
 
 /* ---- services (services.c, service_update.c, service_check.c, service_view.c)
  * ------------------*/
-
-struct service_ref {
-    struct str cluster;
-    struct str name;
-    struct str key; /* "<cluster>/<name>" */
-};
 
 enum err ecs_service_find(struct op *op, struct ecs *ecs, struct str cluster, struct str service,
                           struct service_ref *ret_ref, struct engine_ecs_service *ret);
@@ -192,6 +202,8 @@ enum err ecs_deployment_configuration_fill(struct op *op,
                                            const struct ecs_deployment_configuration *have,
                                            const struct ecs_service *service,
                                            struct ecs_deployment_configuration **ret);
+enum err ecs_event_say(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                       const struct rollout_event *event);
 enum err ecs_event_add(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                        struct str message);
 enum err ecs_events_list(struct op *op, struct ecs *ecs, const struct service_ref *ref,
@@ -200,13 +212,9 @@ enum err ecs_events_list(struct op *op, struct ecs *ecs, const struct service_re
 /* ---- deployments, service deployments, revisions (deployments.c)
  * -------------------------------*/
 
-/* What a revision pins down. */
-struct service_wish {
-    struct ecs_service_revision revision; /* without ARNs and createdAt */
-};
-
-/* A new PRIMARY deployment of the service by this revision, in the caller's transaction: its three
- * rows; the PRIMARY of before becomes ACTIVE; row gets the revision's values, and is stored. */
+/* A new PRIMARY deployment of the service by this wish (a revision without ARNs and createdAt), in
+ * the caller's transaction: its three rows; the PRIMARY of before becomes ACTIVE; row gets the
+ * revision's values, and is stored. */
 enum err ecs_deployment_begin(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                               struct engine_ecs_service *row,
                               const struct ecs_service_revision *wish);
@@ -259,6 +267,9 @@ struct str ecs_task_cluster(const struct ecs_task *t);
  * the stop was decided before. In the caller's transaction; the caller stores the row. */
 enum err ecs_task_begin_stop(struct op *op, struct ecs *ecs, struct engine_ecs_task *row,
                              enum ecs_task_stop_code code, struct str reason);
+/* An event of the task's service, if it has one, about one of its targets. */
+enum err ecs_task_say(struct op *op, struct ecs *ecs, const struct engine_ecs_task *row,
+                      enum rollout_event_kind kind, struct str target_group_arn);
 /* Tasks of a service that are not STOPPED, or whose end the scheduler has not counted yet. */
 enum err ecs_service_tasks(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                            struct store_items *ret);
@@ -309,6 +320,9 @@ void ecs_wake_task(struct op *op, struct ecs *ecs, struct str cluster, struct st
 void ecs_wake_service(struct op *op, struct ecs *ecs, struct str cluster, struct str service);
 /* Now; for events from outside. */
 void ecs_task_seat_wake(struct task_seat *seat);
+void ecs_task_seat_wake_after(struct task_seat *seat, dur_t after);
+void ecs_service_seat_wake(struct service_seat *seat);
+void ecs_service_seat_wake_after(struct service_seat *seat, dur_t after);
 void ecs_task_seat_drop(struct task_seat *seat);
 void ecs_service_seat_drop(struct service_seat *seat);
 /* What the seat watches from now on. Copies. */
@@ -321,6 +335,14 @@ void ecs_service_turn(struct service_seat *seat); /* scheduler.c */
 void ecs_task_log_event(struct task_seat *seat, const struct runtime_event *event);
 void ecs_task_logs_drop(struct task_seat *seat);
 void ecs_sweep(struct ev_timer *t); /* sweep.c */
+
+/* Takes over what the runtime shows; false when the row knew all of it (task_sight.c). */
+bool ecs_task_absorb(struct op *op, struct engine_ecs_task *row,
+                     const struct runtime_task_sight *sight);
+/* Attachments, connectivity and containers as the task's status wants them. */
+void ecs_task_follow(struct op *op, struct engine_ecs_task *row);
+/* A task that failed leaves its story in its task set. */
+enum err ecs_task_note_failure(struct op *op, struct ecs *ecs, const struct engine_ecs_task *row);
 
 /* The runtime's view of a task row: definition, overrides, secrets resolved. A failure's sentence
  * is the stopped reason, and carries ERR_INPUT; it never holds a value. */

@@ -38,7 +38,8 @@ struct ecs_network_configuration *ecs_network_fill(struct op *op,
     if (n == NULL || n->awsvpc_configuration == NULL) {
         return NULL;
     }
-    struct ecs_network_configuration *filled = ARENA_NEW(&op->arena, struct ecs_network_configuration);
+    struct ecs_network_configuration *filled =
+        ARENA_NEW(&op->arena, struct ecs_network_configuration);
     filled->awsvpc_configuration = ARENA_NEW(&op->arena, struct ecs_aws_vpc_configuration);
     struct ecs_aws_vpc_configuration *vpc = filled->awsvpc_configuration;
     *vpc = *n->awsvpc_configuration;
