@@ -163,9 +163,10 @@ enum err ecs_network_check(struct op *op, const struct ecs_task_definition *td,
 /* Copy with the defaults that AWS answers with; NULL stays NULL. */
 struct ecs_network_configuration *ecs_network_fill(struct op *op,
                                                    const struct ecs_network_configuration *n);
+/* needs_listener: as AWS asks of a service's groups; a task set's gets its listener later. */
 enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
                                   const struct ecs_task_definition *td,
-                                  const struct ecs_load_balancers *lbs);
+                                  const struct ecs_load_balancers *lbs, bool needs_listener);
 /* What a task or service of this launch type may ask for; the platform that LATEST means. */
 enum err ecs_launch_check(struct op *op, const struct ecs_task_definition *td,
                           enum ecs_launch_type launch_type);
@@ -192,6 +193,13 @@ static inline bool ecs_service_has_task_sets(const struct ecs_service *s)
 {
     return ecs_service_controller(s) != ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS;
 }
+/* Tasks of a service by where they are; of one owner, or of all (absent). */
+struct task_counts {
+    int32_t running;
+    int32_t pending;
+    int32_t wanted; /* live, and not told to stop */
+};
+struct task_counts ecs_count_tasks(const struct store_items *tasks, struct str owner_id);
 /* As the API shows it now: counts, deployments, task sets, events. */
 enum err ecs_service_view(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                           const struct engine_ecs_service *row, bool with_tags,
@@ -202,6 +210,29 @@ enum err ecs_deployment_configuration_fill(struct op *op,
                                            const struct ecs_deployment_configuration *have,
                                            const struct ecs_service *service,
                                            struct ecs_deployment_configuration **ret);
+/* What a service may carry that this engine does not offer; refused when used. */
+struct service_extras {
+    const struct ecs_service_registries *registries;
+    const struct ecs_service_connect_configuration *connect;
+    const struct ecs_service_volume_configurations *volumes;
+    const struct ecs_vpc_lattice_configurations *lattice;
+};
+enum err ecs_extras_check(struct op *op, const struct service_extras *x);
+enum err ecs_placement_check(struct op *op, enum ecs_launch_type launch_type,
+                             const struct ecs_placement_constraints *constraints,
+                             const struct ecs_placement_strategies *strategies);
+enum err ecs_desired_count_check(struct op *op, int32_t desired_count);
+/* Launch type or strategy: what was asked for, else the cluster's default, else EC2. */
+enum err ecs_launch_resolve(struct op *op, const struct ecs_cluster *cluster,
+                            enum ecs_launch_type launch_type,
+                            const struct ecs_capacity_provider_strategy *strategy,
+                            enum ecs_launch_type *ret_launch_type,
+                            struct ecs_capacity_provider_strategy *ret_strategy);
+/* Checks a wish with launch type, strategy, network and load balancers against the definition and
+ * fills in the rest. */
+enum err ecs_wish_complete(struct op *op, struct ecs *ecs, const struct ecs_task_definition *td,
+                           struct str asked_platform, bool needs_listener,
+                           struct ecs_service_revision *wish);
 enum err ecs_event_say(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                        const struct rollout_event *event);
 enum err ecs_event_add(struct op *op, struct ecs *ecs, const struct service_ref *ref,
@@ -228,10 +259,50 @@ enum err ecs_service_deployment_find(struct op *op, struct ecs *ecs, const struc
                                      struct str arn, struct engine_ecs_service_deployment *ret);
 enum err ecs_service_deployment_put(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                                     struct engine_ecs_service_deployment *row);
+/* The new PRIMARY deployment of a rollback, in the caller's transaction; row is not stored yet. */
+enum err ecs_deployment_roll_back(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                                  struct engine_ecs_service *row,
+                                  const struct engine_ecs_deployment *failed,
+                                  const struct engine_ecs_deployment *from,
+                                  const struct rollout_deployment *next);
+struct deployment_news {
+    int32_t desired_count;
+    struct ecs_string_list triggered_alarms;
+    bool is_rolled_back; /* a rollback begins in the same transaction */
+};
+/* Brings the service deployment up to date after its deployment changed. */
+enum err ecs_service_deployment_follow(struct op *op, struct ecs *ecs,
+                                       const struct service_ref *ref,
+                                       const struct engine_ecs_deployment *row,
+                                       const struct deployment_news *news);
 /* Copies what a revision pins down into the service as the API shows it. */
 void ecs_service_take_revision(struct ecs_service *s, const struct ecs_service_revision *r);
-enum err ecs_fill_task_set_out(struct op *op, const struct engine_ecs_task_set *row,
-                               struct ecs_task_set *ret);
+
+/* ---- the scheduler's memory in a row (scheduler_rows.c)
+ * ----------------------------------------*/
+
+struct rollout_memory ecs_memory_read(const struct engine_ecs_memory *row);
+struct engine_ecs_memory *ecs_memory_write(struct op *op, const struct rollout_memory *m);
+/* Any service update clears the restart throttle. */
+void ecs_memory_update(struct op *op, struct engine_ecs_memory **memory);
+struct rollout_deployment ecs_deployment_read(const struct engine_ecs_deployment *row);
+void ecs_deployment_write(const struct rollout_deployment *d, struct engine_ecs_deployment *row);
+
+/* ---- task sets (task_sets.c, task_set_port.c)
+ * --------------------------------------------------*/
+
+/* The first task set of a CODE_DEPLOY service, PRIMARY, by what the service says. */
+enum err ecs_task_set_begin(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                            const struct engine_ecs_service *row);
+/* computedDesiredCount of all after the service's desired count changed. */
+enum err ecs_task_sets_count_again(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                                   const struct engine_ecs_service *row);
+enum err ecs_task_set_put(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                          struct engine_ecs_task_set *row);
+void ecs_task_set_view(const struct engine_ecs_task_set *row, const struct store_items *tasks,
+                       struct ecs_task_set *ret);
+enum err ecs_task_sets_list(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                            struct store_items *ret);
 
 /* ---- tasks (task_rows.c)
  * -----------------------------------------------------------------------*/
@@ -261,6 +332,9 @@ enum err ecs_task_put(struct op *op, struct ecs *ecs, struct engine_ecs_task *ro
 /* Reads without a turn: for what no machine looks at. */
 enum err ecs_task_get(struct op *op, struct ecs *ecs, struct str cluster, struct str id,
                       struct engine_ecs_task *ret);
+/* As asked for in a list: an ARN as it is, an id made one. */
+struct str ecs_task_arn_of(struct op *op, struct str cluster, struct str asked);
+bool ecs_task_is_protected(const struct engine_ecs_task *row, wall_t now);
 struct str ecs_task_id(const struct ecs_task *t);
 struct str ecs_task_cluster(const struct ecs_task *t);
 /* Decides the stop and takes the first step of it: deregisters the targets. Changes nothing when

@@ -220,7 +220,8 @@ void ecs_task_follow(struct op *op, struct engine_ecs_task *row)
 static bool is_failure(const struct ecs_task *t)
 {
     return t->stop_code == ECS_TASK_STOP_CODE_TASKFAILEDTOSTART ||
-           t->stop_code == ECS_TASK_STOP_CODE_ESSENTIALCONTAINEREXITED;
+           t->stop_code == ECS_TASK_STOP_CODE_ESSENTIALCONTAINEREXITED ||
+           str_starts_with(t->stopped_reason, STR("Task failed "));
 }
 
 static struct str tell_failure(struct op *op, struct ecs *ecs, const struct ecs_task *t)
