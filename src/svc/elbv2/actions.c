@@ -186,7 +186,7 @@ static enum err check_tuples(struct op *op, struct elbv2 *e, struct elbv2_action
             }
         }
         TRY(check_group(op, e, place, tuple->target_group_arn));
-        if (groups->count > 1) {
+        if (groups->count > 1 && !place.is_shift) {
             TRY(check_group_stickiness(op, e, tuple->target_group_arn, is_rule_sticky));
         }
     }
