@@ -126,6 +126,7 @@ TEST(a_plain_file_is_never_removed_for_a_unix_socket)
     struct str text = arena_printf(&op.arena, "unix:%s/file", test_folder());
     REQUIRE(net_addr_parse(text, &addr));
     auto_fd int file = open(addr.un.sun_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    REQUIRE(file != -1);
     int fd = -1;
     EXPECT_EQ(net_listen(&op, &addr, NULL, &fd), ERR_EXISTS);
     EXPECT_EQ(access(addr.un.sun_path, F_OK), 0);
