@@ -1,9 +1,11 @@
 #include "svc/elbv2/listeners.h"
 
+#include "base/cleanup.h"
 #include "svc/common/arn.h"
 #include "svc/common/page.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/state.h"
 
 /* There is no certificate store yet, so an ARN of the right form is taken for a certificate. */
 enum err elbv2_check_certificate(struct op *op, struct str text)

@@ -17,8 +17,7 @@ static bool is_grpc(const struct elbv2_target_group *group)
     return STR_IS(group->protocol_version, "GRPC");
 }
 
-/* ---- matcher
- * ------------------------------------------------------------------------------------------- */
+/* ---- matcher -------------------------------------------------------------------------------- */
 
 static bool is_code(struct str text, uint64_t least, uint64_t most, uint64_t *ret_code)
 {
@@ -77,8 +76,7 @@ static enum err check_matcher(struct op *op, const struct elbv2_target_group *gr
     return ERR_OK;
 }
 
-/* ---- health check
- * ---------------------------------------------------------------------------------------- */
+/* ---- health check --------------------------------------------------------------------------- */
 
 static enum err check_check_protocol(struct op *op, const struct elbv2_target_group *group)
 {
@@ -149,8 +147,7 @@ static enum err check_health_check(struct op *op, const struct elbv2_target_grou
     return check_matcher(op, group);
 }
 
-/* ---- defaults
- * ---------------------------------------------------------------------------------------------- */
+/* ---- defaults ------------------------------------------------------------------------------- */
 
 static void default_i32(struct opt_i32 *slot, int32_t otherwise)
 {
@@ -191,9 +188,7 @@ static void default_health_check(struct op *op, struct elbv2_target_group *group
     }
 }
 
-/* ---- create
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 static enum err settle_lambda(struct op *op, const struct elbv2_create_target_group_in *in)
 {
@@ -294,9 +289,7 @@ enum err elbv2_settle_group(struct op *op, const struct elbv2_create_target_grou
     return ERR_OK;
 }
 
-/* ---- change
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- change --------------------------------------------------------------------------------- */
 
 static void take_i32(struct opt_i32 *slot, struct opt_i32 asked)
 {

@@ -7,8 +7,7 @@
 
 #define SENTENCE_BYTES_MAX 1024
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* Reports come often and mostly say the same, so each keeps its two texts in one piece of memory.
  */
@@ -69,8 +68,7 @@ void elbv2_health_forget(struct elbv2 *e, struct str target_key)
     mem_free(map_remove(&e->health, target_key));
 }
 
-/* ---- what the data plane says
- * --------------------------------------------------------------------------------- */
+/* ---- what the data plane says --------------------------------------------------------------- */
 
 static void tell_target(struct elbv2 *e, struct str group_arn)
 {

@@ -15,9 +15,7 @@
 #define BEGIN_FORMAT    "# hitless %.*s begin: load balancer names, kept by the engine while it runs"
 #define END_FORMAT      "# hitless %.*s end"
 
-/* ---- the text
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the text ------------------------------------------------------------------------------- */
 
 /* The line with its line feed. */
 static bool next_line(struct str *rest, struct str *ret_line)
@@ -81,9 +79,7 @@ struct str elbv2_hosts_text(struct arena *a, struct str text, struct str mark,
     return join(a, before, arena_printf(a, "%.*s%.*s\n", STR_ARG(block), STR_ARG(end)));
 }
 
-/* ---- the file
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------- */
 
 /* A file that is mounted on its own (in a container) cannot be replaced, only written. The new text
  * is one write, then what is left of the old one is cut off. */

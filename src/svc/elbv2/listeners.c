@@ -1,5 +1,6 @@
 #include "svc/elbv2/listeners.h"
 
+#include "base/cleanup.h"
 #include "shape/walk.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
@@ -29,8 +30,7 @@ static bool is_secure(const struct elbv2_listener *listener)
            listener->protocol == ELBV2_PROTOCOL_ENUM_TLS;
 }
 
-/* ---- settings
- * ------------------------------------------------------------------------------------------ */
+/* ---- settings ------------------------------------------------------------------------------- */
 
 static enum err check_protocol(struct op *op, const struct elbv2_load_balancer *lb,
                                enum elbv2_protocol_enum protocol)
@@ -144,8 +144,7 @@ static enum err check_settings(struct op *op, const struct elbv2_load_balancer *
     return check_mutual(op, listener);
 }
 
-/* ---- the port
- * --------------------------------------------------------------------------------------------- */
+/* ---- the port ------------------------------------------------------------------------------- */
 
 /* A listener of this load balancer on this port; *ret_arn absent when there is none. */
 static enum err find_on_port(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
@@ -213,9 +212,7 @@ static enum err check_shared_address(struct op *op, struct elbv2 *e,
     return ERR_OK;
 }
 
-/* ---- create
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 static bool are_alike(struct op *op, const struct elbv2_listener *a, const struct elbv2_listener *b)
 {
@@ -313,8 +310,7 @@ enum err elbv2_create_listener(struct op *op, struct elbv2 *e,
     return ERR_OK;
 }
 
-/* ---- describe, modify, delete
- * ---------------------------------------------------------------------------------- */
+/* ---- describe, modify, delete --------------------------------------------------------------- */
 
 enum err elbv2_describe_listeners(struct op *op, struct elbv2 *e,
                                   const struct elbv2_describe_listeners_in *in,
@@ -414,9 +410,7 @@ enum err elbv2_delete_listener(struct op *op, struct elbv2 *e,
     return store_tx_commit(op, &tx);
 }
 
-/* ---- attributes
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- attributes ----------------------------------------------------------------------------- */
 
 enum err elbv2_describe_listener_attributes(struct op *op, struct elbv2 *e,
                                             const struct elbv2_describe_listener_attributes_in *in,

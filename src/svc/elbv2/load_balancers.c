@@ -1,5 +1,6 @@
 #include "svc/elbv2/load_balancers.h"
 
+#include "base/cleanup.h"
 #include "base/rand.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
@@ -24,8 +25,7 @@ static const struct page_rules pages = {.list_name = "elbv2.load_balancers",
                                         .bad_token = &elbv2_validation_error,
                                         .bad_token_text = "The marker is not valid"};
 
-/* ---- what is told
- * ------------------------------------------------------------------------------------ */
+/* ---- what is told --------------------------------------------------------------------------- */
 
 struct str elbv2_why_not_served(struct op *op, const struct elbv2_load_balancer *lb,
                                 const struct elbv2_listener *listener)
@@ -94,9 +94,7 @@ static enum err push_shown(struct op *op, struct elbv2 *e, const struct elbv2_lo
     return show(op, e, item);
 }
 
-/* ---- create
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 enum err elbv2_check_name(struct op *op, const char *noun, struct str name)
 {
@@ -287,8 +285,7 @@ enum err elbv2_create_load_balancer(struct op *op, struct elbv2 *e,
     return push_shown(op, e, &lb, &ret->load_balancers);
 }
 
-/* ---- describe, delete
- * ------------------------------------------------------------------------------------------ */
+/* ---- describe, delete ----------------------------------------------------------------------- */
 
 static enum err describe_arns(struct op *op, struct elbv2 *e,
                               const struct elbv2_load_balancer_arns *arns,
@@ -387,9 +384,7 @@ enum err elbv2_delete_load_balancer(struct op *op, struct elbv2 *e,
     return store_tx_commit(op, &tx);
 }
 
-/* ---- attributes
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- attributes ----------------------------------------------------------------------------- */
 
 enum err elbv2_describe_load_balancer_attributes(
     struct op *op, struct elbv2 *e, const struct elbv2_describe_load_balancer_attributes_in *in,
@@ -425,9 +420,7 @@ enum err elbv2_modify_load_balancer_attributes(
     return ERR_OK;
 }
 
-/* ---- where it stands
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- where it stands ------------------------------------------------------------------------ */
 
 enum err elbv2_set_security_groups(struct op *op, struct elbv2 *e,
                                    const struct elbv2_set_security_groups_in *in,

@@ -4,12 +4,12 @@
 #include "svc/elbv2/state.h"
 #include "svc/elbv2/targets.h"
 
+#include "base/cleanup.h"
 #include "svc/common/arn.h"
 
 _Static_assert(PORT_WEIGHTS_MAX == ELBV2_GROUPS_OF_ACTION_MAX, "a forward action fits the port");
 
-/* ---- target groups
- * --------------------------------------------------------------------------------------- */
+/* ---- target groups -------------------------------------------------------------------------- */
 
 static enum err find_group(struct op *op, struct elbv2 *e, struct str arn_or_name,
                            struct elbv2_target_group *ret)
@@ -44,9 +44,7 @@ static enum err port_find_target_group(void *self, struct op *op, struct str arn
     return ERR_OK;
 }
 
-/* ---- targets
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- targets -------------------------------------------------------------------------------- */
 
 static enum err port_register_target(void *self, struct op *op, struct str target_group_arn,
                                      struct str host, int32_t port)
@@ -119,9 +117,7 @@ static enum err port_see_target(void *self, struct op *op, struct str target_gro
     return ERR_OK;
 }
 
-/* ---- weights
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- weights -------------------------------------------------------------------------------- */
 
 /* The actions behind an ARN: those of a rule, or the default actions of a listener, which are also
  * those of its default rule. */

@@ -1,5 +1,6 @@
 #include "svc/elbv2/resource_tags.h"
 
+#include "base/cleanup.h"
 #include "svc/common/tags.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/load_balancers.h"

@@ -1,5 +1,6 @@
 #include "svc/elbv2/rules.h"
 
+#include "base/cleanup.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
 #include "svc/common/page.h"
@@ -56,8 +57,7 @@ static enum err get_place(struct op *op, struct elbv2 *e, struct str listener_ar
     return ERR_OK;
 }
 
-/* ---- create
- * -------------------------------------------------------------------------------------------- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 /* Default rules do not count. */
 static enum err check_quota(struct op *op, struct elbv2 *e, struct str lb_arn)
@@ -136,8 +136,7 @@ enum err elbv2_create_rule(struct op *op, struct elbv2 *e, const struct elbv2_cr
     return ERR_OK;
 }
 
-/* ---- describe
- * -------------------------------------------------------------------------------------------- */
+/* ---- describe ------------------------------------------------------------------------------- */
 
 /* Cut by priority, the default rule behind all others. */
 static enum err cut(struct op *op, const struct elbv2_describe_rules_in *in,
@@ -181,8 +180,7 @@ enum err elbv2_describe_rules(struct op *op, struct elbv2 *e,
     return cut(op, in, &rules, ret);
 }
 
-/* ---- modify, delete
- * ------------------------------------------------------------------------------------------ */
+/* ---- modify, delete ------------------------------------------------------------------------- */
 
 enum err elbv2_modify_rule(struct op *op, struct elbv2 *e, const struct elbv2_modify_rule_in *in,
                            struct elbv2_modify_rule_out *ret)
@@ -231,9 +229,7 @@ enum err elbv2_delete_rule(struct op *op, struct elbv2 *e, const struct elbv2_de
     return store_tx_commit(op, &tx);
 }
 
-/* ---- priorities
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- priorities ----------------------------------------------------------------------------- */
 
 static enum err read_pair(struct op *op, struct elbv2 *e,
                           const struct elbv2_rule_priority_pair *pair, struct elbv2_rule *ret)

@@ -32,8 +32,7 @@ struct part_weight {
     struct str group_arn;
 };
 
-/* ---- parts
- * ---------------------------------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------------------- */
 
 static void free_part(struct part *part)
 {
@@ -140,8 +139,7 @@ enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
     return ERR_OK;
 }
 
-/* ---- a target group
- * ---------------------------------------------------------------------------------------- */
+/* ---- a target group ------------------------------------------------------------------------- */
 
 static void add_attributes(struct arena *a, const struct engine_text_map *set,
                            struct lbconf_attributes *to)
@@ -235,8 +233,7 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
     return ERR_OK;
 }
 
-/* ---- a listener with its rules
- * --------------------------------------------------------------------------------- */
+/* ---- a listener with its rules -------------------------------------------------------------- */
 
 static struct lbconf_texts texts_of(const struct elbv2_list_of_string *values)
 {
@@ -408,8 +405,7 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
     return ERR_OK;
 }
 
-/* ---- reading parts again
- * ------------------------------------------------------------------------------------------ */
+/* ---- reading parts again -------------------------------------------------------------------- */
 
 void elbv2_begin_op(struct elbv2 *e, struct str arn_text, struct op *op)
 {
@@ -480,9 +476,7 @@ static bool refresh_list(struct elbv2 *e, struct list *parts)
     return is_complete;
 }
 
-/* ---- the whole
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 /* Index of each group in the snapshot, by ARN; +1, because a map holds no NULL. */
 static void gather_groups(struct elbv2 *e, struct arena *a, struct map *indexes,

@@ -27,8 +27,7 @@ struct elbv2 {
     bool is_hosts_warned;
 };
 
-/* ---- snapshot.c ---------------------------------------------------------------------------------
- */
+/* ---- snapshot.c ----------------------------------------------------------------------------- */
 
 void elbv2_snapshot_init(struct elbv2 *e);
 void elbv2_snapshot_fini(struct elbv2 *e);
@@ -56,8 +55,7 @@ void elbv2_begin_op(struct elbv2 *e, struct str arn, struct op *op);
 bool elbv2_snapshot_has_target(const struct elbv2 *e, struct str group_arn, struct str host,
                                int32_t port);
 
-/* ---- health.c
- * --------------------------------------------------------------------------------------- */
+/* ---- health.c ------------------------------------------------------------------------------- */
 
 struct health {
     enum port_target_state state;
@@ -73,8 +71,7 @@ void elbv2_health_forget(struct elbv2 *e, struct str target_key);
 /* Listeners that failed to listen are tried again with each snapshot. */
 void elbv2_forget_failures(struct elbv2 *e);
 
-/* ---- hosts.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- hosts.c -------------------------------------------------------------------------------- */
 
 /* Brings the block in the hosts file in step with the load balancers. */
 void elbv2_names_write(struct elbv2 *e);

@@ -1,5 +1,6 @@
 #include "svc/elbv2/target_groups.h"
 
+#include "base/cleanup.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
 #include "svc/common/page.h"
@@ -32,8 +33,7 @@ static enum err push_shown(struct op *op, struct elbv2 *e, const struct elbv2_ta
     return ERR_OK;
 }
 
-/* ---- create
- * -------------------------------------------------------------------------------------------- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 static enum err compare(struct op *op, struct elbv2 *e, const struct elbv2_target_group *old,
                         const struct elbv2_target_group *asked, const struct tags *tags)
@@ -94,9 +94,7 @@ enum err elbv2_create_target_group(struct op *op, struct elbv2 *e,
     return push_shown(op, e, &group, &ret->target_groups);
 }
 
-/* ---- describe
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- describe ------------------------------------------------------------------------------- */
 
 static enum err describe_arns(struct op *op, struct elbv2 *e,
                               const struct elbv2_target_group_arns *arns,
@@ -184,8 +182,7 @@ enum err elbv2_describe_target_groups(struct op *op, struct elbv2 *e,
     return ERR_OK;
 }
 
-/* ---- modify, delete
- * ------------------------------------------------------------------------------------------ */
+/* ---- modify, delete ------------------------------------------------------------------------- */
 
 enum err elbv2_modify_target_group(struct op *op, struct elbv2 *e,
                                    const struct elbv2_modify_target_group_in *in,
@@ -226,9 +223,7 @@ enum err elbv2_delete_target_group(struct op *op, struct elbv2 *e,
     return store_tx_commit(op, &tx);
 }
 
-/* ---- attributes
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- attributes ----------------------------------------------------------------------------- */
 
 enum err elbv2_describe_target_group_attributes(
     struct op *op, struct elbv2 *e, const struct elbv2_describe_target_group_attributes_in *in,

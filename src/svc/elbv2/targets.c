@@ -1,6 +1,7 @@
 #include "svc/elbv2/targets.h"
 
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "svc/common/arn.h"
 #include "svc/elbv2/attributes.h"
 #include "svc/elbv2/limits.h"
@@ -29,8 +30,7 @@ bool elbv2_is_address(struct str host)
     return family_of(host) != AF_UNSPEC || str_starts_with(host, STR("unix:/"));
 }
 
-/* ---- what clients may register
- * ------------------------------------------------------------------------- */
+/* ---- what clients may register -------------------------------------------------------------- */
 
 #define bad_target(op, ...) \
     op_fail_as((op), ERR_INPUT, &elbv2_error_invalid_target_exception, __VA_ARGS__)
@@ -82,8 +82,7 @@ static int32_t port_of(const struct elbv2_target_group *group,
     return OPT_OR(target->port, OPT_OR(group->port, 0));
 }
 
-/* ---- register
- * -------------------------------------------------------------------------------------------- */
+/* ---- register ------------------------------------------------------------------------------- */
 
 static enum err find_target(struct op *op, struct elbv2 *e, struct str group_arn, struct str host,
                             int32_t port, struct engine_elb_target *ret, bool *ret_is_there)
@@ -156,9 +155,7 @@ enum err elbv2_register_targets(struct op *op, struct elbv2 *e,
     return store_tx_commit(op, &tx);
 }
 
-/* ---- drain
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- drain ---------------------------------------------------------------------------------- */
 
 dur_t elbv2_drain_delay(const struct elbv2_target_group *group, const struct engine_elb_more *more)
 {
@@ -233,9 +230,7 @@ enum err elbv2_end_drains(struct op *op, struct elbv2 *e, struct str group_arn)
     return store_tx_commit(op, &tx);
 }
 
-/* ---- health
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- health --------------------------------------------------------------------------------- */
 
 #define REASON(name) ELBV2_TARGET_HEALTH_REASON_ENUM_##name
 
