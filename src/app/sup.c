@@ -141,6 +141,12 @@ static void on_role_ready(struct sup *s, struct sup_role *r)
     say_ready(s);
 }
 
+/* lb faces the world: what it could be made to ask touches no file. */
+static bool may_listen(const struct sup_role *r, const struct net_addr *addr)
+{
+    return r->which == CONTROL || !net_addr_is_unix(addr);
+}
+
 static void on_message(struct proc_channel *ch, struct proc_message *m)
 {
     struct sup_role *r = CONTAINER_OF(ch, struct sup_role, channel);
@@ -148,11 +154,13 @@ static void on_message(struct proc_channel *ch, struct proc_message *m)
     (void)fresh_op(s);
     struct proc_listen_request request;
     struct net_addr addr;
-    if (m->type == PROC_LISTEN && proc_listen_request_decode(m->payload, &request)) {
+    if (m->type == PROC_LISTEN && proc_listen_request_decode(m->payload, &request) &&
+        may_listen(r, &request.addr)) {
         if (answer_listen(s, r, &request) != ERR_OK) {
             kill_role(r, "it does not take its answers");
         }
-    } else if (m->type == PROC_UNLISTEN && net_addr_parse(m->payload, &addr)) {
+    } else if (m->type == PROC_UNLISTEN && net_addr_parse(m->payload, &addr) &&
+               may_listen(r, &addr)) {
         sockets_give_up(&s->sockets, &addr);
     } else if (m->type == PROC_READY) {
         on_role_ready(s, r);

@@ -124,13 +124,6 @@ static void on_sup_message(struct proc_channel *ch, struct proc_message *m)
     }
 }
 
-static void on_sup_gone(struct proc_channel *ch, enum err why)
-{
-    (void)ch;
-    (void)why;
-    _exit(1);
-}
-
 static int run_dummy(struct role_start *start)
 {
     static struct dummy d;
@@ -140,8 +133,8 @@ static int run_dummy(struct role_start *start)
     if (start->word_count != WORD_COUNT ||
         lbstats_map(&d.op, start->counters_fd, &counters) != ERR_OK ||
         ev_loop_open(&d.op, &d.loop) != ERR_OK ||
-        proc_channel_open(&d.loop, &d.sup, start->channel_fd, on_sup_message, on_sup_gone) !=
-            ERR_OK) {
+        /* that sup is gone is for the kernel to tell, by its signal */
+        proc_channel_open(&d.loop, &d.sup, start->channel_fd, on_sup_message, NULL) != ERR_OK) {
         return PROC_EXIT_HOPELESS;
     }
     d.report_fd = open(start->words[WORD_REPORT], O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -418,6 +411,16 @@ TEST(a_role_that_talks_nonsense_is_killed_and_started_again)
     wait_until(&e, e.report_path, "control 2 pid ");
     wait_until(&e, e.out_path, "ready: test\n");
     EXPECT(contains(&e, e.out_path, "makes no sense"));
+    EXPECT_EQ(engine_stop(&e), 0);
+}
+
+TEST(lb_may_not_ask_for_a_file)
+{
+    struct engine e;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "unix:%s/lb", test_folder());
+    engine_start(&e, path, "normal");
+    wait_until(&e, e.out_path, "lb generation 1 is killed: it sent a message that makes no sense");
     EXPECT_EQ(engine_stop(&e), 0);
 }
 
