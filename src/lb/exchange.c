@@ -132,22 +132,22 @@ static void reply_error(struct lb_exchange *ex, unsigned status)
 
 static unsigned status_of(enum lb_failure why)
 {
-    return why == LB_TIMEOUT || why == LB_CONNECT_TIMEOUT ? 504 : 502;
+    return why == LB_FAIL_TIMEOUT || why == LB_FAIL_CONNECT_TIMEOUT ? 504 : 502;
 }
 
 static bool may_try_again(const struct lb_exchange *ex, enum lb_failure why)
 {
     switch (why) {
-    case LB_REFUSED:
-    case LB_CONNECT_TIMEOUT:
+    case LB_FAIL_REFUSED:
+    case LB_FAIL_CONNECT_TIMEOUT:
         return ex->connect_count < LB_CONNECTS_MAX;
-    case LB_UNSENT:
+    case LB_FAIL_UNSENT:
         return ex->may_replay && ex->send_count < LB_CONNECTS_MAX;
-    case LB_CLOSED:
+    case LB_FAIL_CLOSED:
         return ex->may_replay && ex->is_idempotent && ex->send_count < LB_SENDS_MAX;
-    case LB_MALFORMED:
-    case LB_TIMEOUT:
-    case LB_EXPIRED:
+    case LB_FAIL_MALFORMED:
+    case LB_FAIL_TIMEOUT:
+    case LB_FAIL_EXPIRED:
         return false;
     }
     UNREACHABLE("every failure is handled");
@@ -166,7 +166,7 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     struct lb_worker *w = ex->client->worker;
     struct lb_client *c = ex->client;
     CHECK(ex->upstream == NULL);
-    if (why == LB_REFUSED || why == LB_CONNECT_TIMEOUT) {
+    if (why == LB_FAIL_REFUSED || why == LB_FAIL_CONNECT_TIMEOUT) {
         note_refusal(ex);
     }
     if (ex->has_response) {
@@ -227,7 +227,7 @@ void lb_exchange_too_slow(struct lb_exchange *ex)
 void lb_exchange_expire(struct lb_exchange *ex)
 {
     drop_upstream(ex, false);
-    lb_exchange_failed(ex, LB_EXPIRED);
+    lb_exchange_failed(ex, LB_FAIL_EXPIRED);
 }
 
 /* ---- to the target --------------------------------------------------------------------------- */
@@ -262,7 +262,7 @@ static void try_target(struct lb_exchange *ex)
     enter_target(ex, peer);
     ex->connect_count++;
     if (!lb_upstream_open(ex, is_same)) {
-        lb_exchange_failed(ex, LB_REFUSED);
+        lb_exchange_failed(ex, LB_FAIL_REFUSED);
         return;
     }
     if (!ex->upstream->is_connecting) {
@@ -293,8 +293,8 @@ static void send_failed(struct lb_exchange *ex)
 {
     struct lb_upstream *u = ex->upstream;
     enum lb_failure why =
-        lb_upstream_got_nothing(u, ex->upstream_sent_before) ? LB_UNSENT : LB_CLOSED;
-    if (why == LB_CLOSED && !ex->has_response) {
+        lb_upstream_got_nothing(u, ex->upstream_sent_before) ? LB_FAIL_UNSENT : LB_FAIL_CLOSED;
+    if (why == LB_FAIL_CLOSED && !ex->has_response) {
         /* it may have answered before it closed */
         lb_response_read(ex);
         return;

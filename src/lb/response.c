@@ -128,7 +128,7 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     if (behind > 0 && !ex->response.is_done &&
         !lb_body_pass(&ex->response, bytes + h->head_bytes, behind, &used, &body)) {
         ex->upstream_may_stay = false;
-        fail(ex, LB_MALFORMED);
+        fail(ex, LB_FAIL_MALFORMED);
         return;
     }
     if (used < behind) {
@@ -163,7 +163,7 @@ static void take_heads(struct lb_exchange *ex, char *bytes, size_t count)
             break;
         }
         if (r == H1_BAD || (h->status == 101 && !(ex->is_websocket && h->is_websocket))) {
-            fail(ex, LB_MALFORMED);
+            fail(ex, LB_FAIL_MALFORMED);
             return;
         }
         if (h->status == 101) {
@@ -198,7 +198,7 @@ static void relay_body(struct lb_exchange *ex, char *bytes, size_t count)
         return;
     }
     if (!lb_body_pass(&ex->response, bytes, count, &used, &body)) {
-        fail(ex, LB_MALFORMED);
+        fail(ex, LB_FAIL_MALFORMED);
         return;
     }
     if (used < count) {
@@ -216,13 +216,13 @@ static void take_end(struct lb_exchange *ex, bool is_proper)
     if (!ex->has_response) {
         bool is_unsent =
             ex->head == NULL && lb_upstream_got_nothing(ex->upstream, ex->upstream_sent_before);
-        fail(ex, is_unsent ? LB_UNSENT : LB_CLOSED);
+        fail(ex, is_unsent ? LB_FAIL_UNSENT : LB_FAIL_CLOSED);
         return;
     }
     struct str tail;
     ex->upstream_may_stay = false;
     if (!is_proper || !lb_body_close(&ex->response, &tail)) {
-        fail(ex, LB_CLOSED);
+        fail(ex, LB_FAIL_CLOSED);
         return;
     }
     if (tail.len == 0 || lb_client_send(ex->client, tail)) {

@@ -7,7 +7,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <unistd.h>
 
 /* Idle closes younger than this say that the target ends, not how long it waits. */
@@ -277,7 +277,7 @@ static void on_connected(struct lb_upstream *u)
 {
     struct lb_exchange *ex = u->exchange;
     if (net_dial_result(u->fd.fd) != 0) {
-        fail(u, LB_REFUSED);
+        fail(u, LB_FAIL_REFUSED);
         return;
     }
     u->is_connecting = false;
@@ -325,10 +325,10 @@ static void on_timer(struct ev_timer *t)
     if (ex == NULL) {
         lb_upstream_close(u);
     } else if (u->is_connecting) {
-        fail(u, LB_CONNECT_TIMEOUT);
+        fail(u, LB_FAIL_CONNECT_TIMEOUT);
     } else if (ex->is_tunnel || lb_block_waiting(ex->client->back) > 0 || !ex->request.is_done) {
         lb_upstream_wait(u, ex->listener->idle_timeout); /* the client's time counts */
     } else {
-        fail(u, LB_TIMEOUT);
+        fail(u, LB_FAIL_TIMEOUT);
     }
 }

@@ -246,13 +246,13 @@ void lb_exchange_let_go(struct lb_exchange *ex, bool may_stay);
 void lb_exchange_end_tunnel(struct lb_exchange *ex);
 
 enum lb_failure {
-    LB_REFUSED,         /* no connection came about */
-    LB_CONNECT_TIMEOUT, /* after LB_CONNECT_TIMEOUT */
-    LB_UNSENT,          /* closed, and nothing of the request had arrived */
-    LB_CLOSED,          /* closed before the response's head was complete */
-    LB_MALFORMED,
-    LB_TIMEOUT, /* no answer within the idle timeout */
-    LB_EXPIRED,
+    LB_FAIL_REFUSED,         /* no connection came about */
+    LB_FAIL_CONNECT_TIMEOUT, /* after LB_CONNECT_TIMEOUT */
+    LB_FAIL_UNSENT,          /* closed, and nothing of the request had arrived */
+    LB_FAIL_CLOSED,          /* closed before the response's head was complete */
+    LB_FAIL_MALFORMED,
+    LB_FAIL_TIMEOUT, /* no answer within the idle timeout */
+    LB_FAIL_EXPIRED,
 };
 /* The try failed; the upstream is closed already. */
 void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why);
