@@ -244,6 +244,9 @@ static enum err run_step(struct machine *m, const struct cw_math_step *step)
         TRY(cw_math_call(m->op, m->math, m->scope, step->text, args - taken, taken, &result));
         break;
     }
+    if (m->op->arena.total_bytes > CW_MATH_BYTES_MAX) {
+        return CW_MATH_INVALID(m->op, m->math->id, "The result has too many datapoints.");
+    }
     CHECK(m->count >= taken);
     m->count -= taken;
     m->items[m->count++] = result;
