@@ -238,7 +238,7 @@ enum err cw_alarms_open(struct op *op, struct store *st, struct cw_alarms *alarm
     return ERR_OK;
 }
 
-void cw_alarms_fini(struct cw_alarms *alarms)
+static void free_all(struct cw_alarms *alarms)
 {
     size_t at = 0;
     for (struct cw_alarm *a = cw_alarms_next(alarms, &at); a != NULL;
@@ -246,7 +246,22 @@ void cw_alarms_fini(struct cw_alarms *alarms)
         cw_alarm_free(a);
     }
     map_fini(&alarms->by_name);
+}
+
+void cw_alarms_fini(struct cw_alarms *alarms)
+{
+    free_all(alarms);
     *alarms = (struct cw_alarms){0};
+}
+
+enum err cw_alarms_reset(struct op *op, struct cw_alarms *alarms)
+{
+    struct store_range everything = {.is_every_region = true};
+    TRY(store_remove_all(op, alarms->store, &metric_alarms, &everything));
+    TRY(store_remove_all(op, alarms->store, &composite_alarms, &everything));
+    free_all(alarms);
+    map_init(&alarms->by_name);
+    return ERR_OK;
 }
 
 /* ---- what both kinds have -------------------------------------------------------------------- */

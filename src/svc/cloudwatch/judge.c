@@ -139,7 +139,7 @@ static void set_state(struct op *op, struct cw_alarm *alarm, enum cloudwatch_sta
         m->state_value = state;
         m->state_reason = arena_str(a, reason);
         m->state_reason_data = arena_str(a, reason_data);
-        m->state_updated_timestamp = OPT_TIME(op->now);
+        m->state_updated_timestamp = m->state_transitioned_timestamp;
         return;
     }
     struct cloudwatch_composite_alarm *c = alarm->composite;
@@ -344,6 +344,9 @@ static enum err write_change(struct op *op, struct cloudwatch *cw, const struct 
 {
     struct cw_alarm_view now = cw_alarm_view(c->new);
     TRY(cw_alarms_save(op, &cw->alarms, c->new));
+    if (c->old_state == now.state) {
+        return ERR_OK; /* SetAlarmState with another reason */
+    }
     struct str summary =
         arena_printf(&op->arena, "Alarm updated from %.*s to %.*s",
                      STR_ARG(cw_state_name(c->old_state)), STR_ARG(cw_state_name(now.state)));
