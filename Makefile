@@ -11,7 +11,7 @@ $(BUILD)/build.ninja:
 
 .PHONY: $(BUILD)/hitless
 $(BUILD)/hitless: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet hitless
+	@ninja -C $(BUILD) --quiet
 
 test: # every test; `make test ONLY=unit` runs one stage
 	@tools/need test

@@ -258,7 +258,7 @@ class Writer:
         for e in self.api.errors:
             _, keyed = flags(e[3:])
             out.append(f"const struct err_public {self.p}_error_{snake(e[0])} = {{.code = "
-                       f"{c_string(keyed.get('code', e[0]))}, .http_status = {e[1]}, .is_server_fault = "
+                       f"{c_string(keyed.get('code', e[0]))}, .shape_name = {c_string(e[0])}, .http_status = {e[1]}, .is_server_fault = "
                        f"{'true' if e[2] == 'server' else 'false'}}};")
         if self.api.operations:
             out += self.operation_tables()

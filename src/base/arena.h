@@ -27,7 +27,8 @@ struct str arena_str(struct arena *a, struct str s);
 const char *arena_c_str(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-struct str arena_vprintf(struct arena *a, const char *format, va_list args);
+struct str arena_vprintf(struct arena *a, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Moves an array of `count` items into room for `capacity`; for lists that grow by doubling. */
 void *arena_grow(struct arena *a, const void *items, size_t count, size_t capacity, size_t size);
 

@@ -46,8 +46,8 @@ char *buf_reserve(struct buf *b, size_t bytes)
 
 void buf_add_bytes(struct buf *b, const void *bytes, size_t count)
 {
-    char *room = buf_reserve(b, count);
-    if (room != NULL && count > 0) {
+    char *room = count == 0 ? NULL : buf_reserve(b, count);
+    if (room != NULL) {
         memcpy(room, bytes, count);
         b->len += count;
     }

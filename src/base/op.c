@@ -16,7 +16,8 @@ void op_fini(struct op *op)
     arena_fini(&op->arena);
 }
 
-static void note_text(struct op *op, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void note_text(struct op *op, const char *format,
+                                                            va_list args)
 {
     (void)vsnprintf(op->note.text, sizeof(op->note.text), format, args);
 }

@@ -12,7 +12,8 @@
 /* A failure's public name, from a service's table; NULL where the service's general error serves.
  */
 struct err_public {
-    const char *code; /* "ServiceNotFoundException" */
+    const char *code;       /* "ServiceNotFoundException" */
+    const char *shape_name; /* of the error's shape, in JSON and CBOR; NULL: the same as code */
     int http_status;  /* 400..599 */
     bool is_server_fault;
 };

@@ -10,6 +10,7 @@
 _Static_assert((int)EV_READ == (int)EPOLLIN && (int)EV_WRITE == (int)EPOLLOUT,
                "ev_ready mirrors epoll");
 _Static_assert((int)EV_PEER_CLOSED == (int)EPOLLRDHUP, "ev_ready mirrors epoll");
+_Static_assert((int)EV_EXCLUSIVE == (int)EPOLLEXCLUSIVE, "ev_ready mirrors epoll");
 _Static_assert((int)EV_BROKEN == ((int)EPOLLERR | (int)EPOLLHUP), "ev_ready mirrors epoll");
 
 /* What the kernel keeps for us with a descriptor: generation, rank, slot. */

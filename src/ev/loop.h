@@ -83,7 +83,9 @@ enum ev_ready {
     EV_READ = 0x001,  /* EPOLLIN */
     EV_WRITE = 0x004, /* EPOLLOUT */
     EV_PEER_CLOSED = 0x2000 /* EPOLLRDHUP: the other side will send nothing more */,
-    EV_BROKEN = 0x018, /* EPOLLERR or EPOLLHUP; reported always. Close, or it comes back */
+    EV_EXCLUSIVE = 1 << 28, /* EPOLLEXCLUSIVE: of several loops that wait for one listener, not all
+                               are woken; such a wish cannot be changed, only released */
+    EV_BROKEN = 0x018,      /* EPOLLERR or EPOLLHUP; reported always. Close, or it comes back */
 };
 
 /* Within one turn lower ranks run first: the lb answers before it accepts. */

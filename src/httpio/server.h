@@ -33,7 +33,8 @@ struct httpio_exchange {
     struct str path;  /* from "/" on, as received */
     struct str query; /* behind "?", may be empty */
     struct str host;
-    struct str body; /* whole and unpacked */
+    struct str body;        /* whole and unpacked */
+    struct str packed_body; /* as sent, when it was packed; else absent */
     const struct net_addr *peer;
     /* For whoever answers later. */
     void *user;
@@ -77,6 +78,7 @@ struct httpio_server {
     struct list busy;
     size_t connection_count;
     bool is_stopping;
+    struct ev_defer stopped;
     void (*on_stopped)(struct httpio_server *s);
 };
 
@@ -105,7 +107,7 @@ void httpio_stream_start(struct httpio_exchange *x, const struct httpio_answer *
  * when nothing is queued. ERR_CLOSED: the client is gone, on_gone comes soon. */
 enum err httpio_stream_write(struct httpio_exchange *x, struct str piece) MUST_USE;
 /* Bytes that wait in our process. */
-size_t httpio_stream_queued(const struct httpio_exchange *x);
+size_t httpio_stream_queued(struct httpio_exchange *x);
 void httpio_stream_end(struct httpio_exchange *x);
 /* Ends the connection without completing the answer, so that the client knows that it is cut. */
 void httpio_stream_abort(struct httpio_exchange *x);

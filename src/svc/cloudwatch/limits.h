@@ -17,3 +17,10 @@
 #define CW_PAIRS_MAX              256 /* ours: different values kept exactly in one bucket */
 #define CW_EVALUATION_RANGE_EXTRA 2   /* points fetched beyond EvaluationPeriods */
 #define CW_EVALUATION_PERIODS_MAX 10080 /* 7 days of minutes */
+#define CW_METRICS_MAX            20000 /* ours: metrics of all regions */
+#define CW_DIMENSIONS_MAX         30
+#define CW_NAME_BYTES_MAX         255
+#define CW_DIMENSION_VALUE_MAX    1024
+#define CW_GRID_MAX               100800 /* windows of one read */
+#define CW_QUERIES_MAX            500
+#define CW_MATH_BYTES_MAX         (256u << 20) /* ours: memory of one request's series */
