@@ -347,11 +347,20 @@ static void wake_all(struct ecs *ecs)
     }
 }
 
+/* Both sides know their tasks. */
+static void begin_work(struct ecs *ecs)
+{
+    stop_strangers(ecs);
+    wake_all(ecs);
+}
+
 static void on_runtime_ready(void *self)
 {
     struct ecs *ecs = self;
-    stop_strangers(ecs);
-    wake_all(ecs);
+    ecs->is_ready = true;
+    if (ecs->is_started) {
+        begin_work(ecs);
+    }
 }
 
 /* ---- life -------------------------------------------------------------------------------------*/
@@ -406,8 +415,9 @@ enum err ecs_start(struct op *op, struct ecs *ecs)
         }
     }
     ev_timer_set(ecs->config.loop, &ecs->sweep, ECS_SWEEP_EVERY, ecs_sweep);
-    if (ecs->rt->is_ready) {
-        on_runtime_ready(ecs);
+    ecs->is_started = true;
+    if (ecs->is_ready) {
+        begin_work(ecs);
     } else {
         wake_all(ecs);
     }

@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of this service share. */
 
+#include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/map.h"
 #include "ev/loop.h"
@@ -25,6 +26,8 @@ struct ecs {
     struct ecs_config config;
     struct runtime_sink sink;
     struct runtime *rt;       /* NULL until ecs_set_runtime() */
+    bool is_ready;            /* the runtime knows its tasks */
+    bool is_started;          /* we know ours */
     struct map task_seats;    /* task id -> struct task_seat */
     struct map service_seats; /* "<region> <cluster>/<service>" -> struct service_seat */
     struct ev_timer sweep;

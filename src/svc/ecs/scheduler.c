@@ -21,9 +21,7 @@ static void watch(struct scene *s, struct str name)
 
 struct str scene_runtime_fault(const struct scene *s)
 {
-    return s->ecs->rt == NULL || !s->ecs->rt->is_ready
-               ? STR("the container runtime cannot be reached.")
-               : STR_NONE;
+    return !s->ecs->is_ready ? STR("the container runtime cannot be reached.") : STR_NONE;
 }
 
 enum err scene_config(struct scene *s, const struct crew_config *crew, struct rollout_config *ret)

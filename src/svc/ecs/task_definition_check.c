@@ -120,7 +120,7 @@ static enum err check_fargate(struct op *op, const request *in)
 static enum err check_task_limits(struct op *op, const request *in)
 {
     if (in->ephemeral_storage != NULL) {
-        int32_t gib = OPT_OR(in->ephemeral_storage->size_in_gib, 0);
+        int32_t gib = OPT_OR(in->ephemeral_storage->size_in_gi_b, 0);
         if (gib < 21 || gib > 200) {
             return fail_client(op, "Invalid 'ephemeralStorage' setting for task: sizeInGiB is "
                                    "between 21 and 200.");

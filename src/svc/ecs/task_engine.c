@@ -383,7 +383,7 @@ static enum err take_step(struct turn *t, enum step *ret_step)
 void ecs_task_turn(struct task_seat *seat)
 {
     struct ecs *ecs = seat->ecs;
-    if (ecs->rt == NULL || !ecs->rt->is_ready) {
+    if (!ecs->is_ready) {
         return; /* on_ready gives everyone a turn */
     }
     enum step step = STEP_CHANGE;

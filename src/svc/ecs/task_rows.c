@@ -181,10 +181,10 @@ static void make_sizes(struct op *op, const struct task_plan *plan, struct ecs_t
                                                     ? o->ephemeral_storage
                                                     : plan->definition->ephemeral_storage;
     struct ecs_ephemeral_storage *storage = ARENA_NEW(&op->arena, struct ecs_ephemeral_storage);
-    storage->size_in_gib = OPT_I32(given == NULL ? 20 : OPT_OR(given->size_in_gib, 20));
+    storage->size_in_gi_b = OPT_I32(given == NULL ? 20 : OPT_OR(given->size_in_gi_b, 20));
     t->ephemeral_storage = storage;
     t->fargate_ephemeral_storage = ARENA_NEW(&op->arena, struct ecs_task_ephemeral_storage);
-    t->fargate_ephemeral_storage->size_in_gib = storage->size_in_gib;
+    t->fargate_ephemeral_storage->size_in_gi_b = storage->size_in_gi_b;
 }
 
 static void make_targets(struct op *op, const struct task_plan *plan, struct engine_ecs_task *row)

@@ -119,7 +119,6 @@ enum err ecs_task_set_begin(struct op *op, struct ecs *ecs, const struct service
                      .launch_type = s->launch_type,
                      .capacity_provider_strategy = s->capacity_provider_strategy,
                      .platform_version = ecs_platform_version(launch_type, s->platform_version),
-                     false,
                      .platform_family = s->platform_family,
                      .network_configuration = s->network_configuration,
                      .load_balancers = s->load_balancers},
