@@ -37,6 +37,7 @@ enum err aws_credentials_parse(struct op *op, struct str json, const char *from,
     if (json_finish(&r, op) != ERR_OK) {
         /* the reader's sentence has a place and no text, so it tells no secret */
         op_note_prefix(op, "the answer of %s: ", from);
+        op->note.kind = ERR_PROTOCOL;
         return ERR_PROTOCOL;
     }
     if (c.access_key_id.len == 0 || c.secret_access_key.len == 0) {

@@ -140,6 +140,7 @@ enum err aws_wire_decode(struct op *op, const struct shape_service *service,
     if (e != ERR_OK) {
         op_note_prefix(op, "%s %s answered something else than expected: ", service->name,
                        operation->name);
+        op->note.kind = ERR_PROTOCOL; /* not our caller's input: the server's */
         return ERR_PROTOCOL;
     }
     return ERR_OK;
