@@ -22,3 +22,5 @@
 #define CW_NAME_BYTES_MAX         255
 #define CW_DIMENSION_VALUE_MAX    1024
 #define CW_GRID_MAX               100800 /* windows of one read */
+#define CW_QUERIES_MAX            500
+#define CW_MATH_BYTES_MAX         (256u << 20) /* ours: memory of one request's series */
