@@ -2,8 +2,12 @@
 
 #include "base/log.h"
 #include "crypt/hash.h"
+#include "gen/ec2.h"
+#include "gen/sts.h"
 #include "runtime/docker/docker.h"
 #include "runtime/process/process.h"
+#include "svc/ec2/ec2.h"
+#include "svc/sts/sts.h"
 
 #include <sys/stat.h>
 
@@ -201,6 +205,8 @@ static void offer_services(struct engine *e)
         .hooks = {.self = e, .find_key = find_key},
     };
     api_init(&e->api, &options);
+    api_add(&e->api, &sts_service, &sts_handlers, NULL);
+    api_add(&e->api, &ec2_service, &ec2_handlers, NULL);
     api_add(&e->api, &elbv2_service, &elbv2_handlers, e->elbv2);
     api_add(&e->api, &ecs_service, &ecs_handlers, e->ecs);
     api_add(&e->api, &codedeploy_service, &codedeploy_handlers, e->codedeploy);

@@ -5,14 +5,18 @@
 #include "base/check.h"
 #include "gen/cloudwatch.h"
 #include "gen/codedeploy.h"
+#include "gen/ec2.h"
 #include "gen/ecs.h"
 #include "gen/elbv2.h"
 #include "gen/logs.h"
+#include "gen/sts.h"
 #include "svc/cloudwatch/cloudwatch.h"
 #include "svc/codedeploy/codedeploy.h"
+#include "svc/ec2/ec2.h"
 #include "svc/ecs/ecs.h"
 #include "svc/elbv2/elbv2.h"
 #include "svc/logs/logs.h"
+#include "svc/sts/sts.h"
 
 #include <stdio.h>
 
@@ -23,6 +27,8 @@ struct offered {
 };
 
 static const struct offered offered[] = {
+    {&sts_service, &sts_handlers, sizeof(sts_handlers)},
+    {&ec2_service, &ec2_handlers, sizeof(ec2_handlers)},
     {&ecs_service, &ecs_handlers, sizeof(ecs_handlers)},
     {&elbv2_service, &elbv2_handlers, sizeof(elbv2_handlers)},
     {&codedeploy_service, &codedeploy_handlers, sizeof(codedeploy_handlers)},
