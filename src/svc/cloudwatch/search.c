@@ -285,10 +285,7 @@ static void tokenize(struct str text, struct tokens *ret)
 static bool has_tokens_at(const struct tokens *name, size_t from, const struct tokens *term)
 {
     for (size_t i = 0; i < term->count; i++) {
-        bool is_same = term->count == 1
-                           ? str_equal_nocase(name->items[from + i], term->items[i])
-                           : str_equal(name->items[from + i], term->items[i]) ||
-                                 str_equal_nocase(name->items[from + i], term->items[i]);
+        bool is_same = str_equal_nocase(name->items[from + i], term->items[i]);
         if (!is_same) {
             return false;
         }

@@ -3,8 +3,8 @@
  * operator between them are joined by AND. Parsing gives postfix steps; nothing recurses.
  *
  * Tokens   A name falls into tokens at capitals, digits and other characters; an unquoted term
- *          matches when its tokens follow each other in a name's tokens, without regard to case
- *          when it is a single one; a quoted term matches a whole name.
+ *          matches when its tokens follow each other in a name's tokens, without regard to case;
+ *          a quoted term matches a whole name.
  * Source   CloudWatch user guide, "search expression syntax". */
 
 #include "svc/cloudwatch/metrics.h"
