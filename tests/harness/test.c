@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TEST_SECONDS_MAX 60
+#define TEST_SECONDS_MAX  60
 #define TEST_REASON_BYTES 256
 
 static struct test_case *cases;
@@ -210,8 +210,8 @@ static size_t reverse_cases(void)
 int main(int argc, char **argv)
 {
     const char *only = argc > 1 ? argv[1] : NULL;
-    skip_reason = mmap(NULL, TEST_REASON_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                       -1, 0);
+    skip_reason =
+        mmap(NULL, TEST_REASON_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (skip_reason == MAP_FAILED) {
         return 1;
     }
