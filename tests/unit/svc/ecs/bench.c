@@ -263,14 +263,33 @@ void bench_end(void)
     clock_use_real();
 }
 
-void bench_crash(void)
+static void drop_event(void *self, const struct runtime_event *event)
 {
+    (void)self;
+    (void)event;
+}
+
+void bench_crash_begin(void)
+{
+    static const struct runtime_sink nobody = {.on_event = drop_event, .on_ready = ignore_publish};
     ecs_close(bench.ecs);
+    runtime_fake_crash(bench.rt, &nobody);
+    bench_settle();
+}
+
+void bench_crash_end(void)
+{
     make_ecs();
     runtime_fake_crash(bench.rt, ecs_runtime_sink(bench.ecs));
     ecs_set_runtime(bench.ecs, bench.rt);
     REQUIRE_OK(ecs_start(&bench.op, bench.ecs), &bench.op);
     bench_settle();
+}
+
+void bench_crash(void)
+{
+    bench_crash_begin();
+    bench_crash_end();
 }
 
 void bench_settle(void)

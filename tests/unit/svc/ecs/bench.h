@@ -51,6 +51,9 @@ void bench_settle(void);
 void bench_pass(int seconds);
 /* Drops the ecs as a crash does (the runtime's tasks go on) and makes another on the same store. */
 void bench_crash(void);
+/* The same in two steps: between them the world goes on and nobody sees it. */
+void bench_crash_begin(void);
+void bench_crash_end(void);
 
 /* Calls an operation with a request in JSON; the answer lives until the end of the test. Fails the
  * test when the call fails. */

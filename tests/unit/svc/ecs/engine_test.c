@@ -357,22 +357,11 @@ TEST(what_ended_while_we_were_away_is_seen_at_the_start)
     (void)bench_create(bench_register("api", "app"), 1, "");
     bench_pass(45);
     struct str id = bench_task_id(0);
-    ecs_close(bench.ecs);
-    bench.ecs = NULL;
+    bench_crash_begin();
     REQUIRE(runtime_fake_exit(bench.rt, id, STR("app"), 137,
                               STR("OutOfMemoryError: Container killed due to memory usage")));
-    struct ecs_config config = {.store = bench.store,
-                                .loop = &bench.loop,
-                                .account = STR("123456789012"),
-                                .elb = &bench.elb,
-                                .alarms = &bench.alarms,
-                                .logs = &bench.logs,
-                                .secrets = &bench.secrets,
-                                .wakes = &bench.wakes};
-    REQUIRE_OK(ecs_create(&bench.op, &config, &bench.ecs), &bench.op);
-    runtime_fake_crash(bench.rt, ecs_runtime_sink(bench.ecs));
-    ecs_set_runtime(bench.ecs, bench.rt);
-    REQUIRE_OK(ecs_start(&bench.op, bench.ecs), &bench.op);
+    bench_settle();
+    bench_crash_end();
     bench_pass(60);
     const struct ecs_task *t = bench_task(id);
     EXPECT_STR(t->last_status, "STOPPED");
@@ -383,13 +372,15 @@ TEST(what_ended_while_we_were_away_is_seen_at_the_start)
     bench_end();
 }
 
-TEST(a_runtime_that_fails_for_a_while_is_tried_again)
+TEST(a_runtime_that_fails_for_a_while_delays_the_service_only)
 {
     bench_begin();
     runtime_fake_fail_next(bench.rt, 3);
     (void)bench_create(bench_register("api", "app"), 1, "");
     bench_pass(20);
+    EXPECT_EQ(bench_service()->running_count.value, 0);
+    bench_pass(60);
     EXPECT_EQ(bench_service()->running_count.value, 1);
-    EXPECT_EQ(bench_primary()->failed_tasks.value, 0);
+    EXPECT_EQ(bench_service()->deployments.count, 1);
     bench_end();
 }
