@@ -64,7 +64,7 @@ static struct ec2_route_table table_of(struct op *op, const struct network *n)
                                     .associations = {.is_set = true},
                                     .propagating_vgws = {.is_set = true}};
     struct ec2_route_table_association *main = ARENA_PUSH(&op->arena, &table.associations);
-    main->is_main = OPT_BOOL(true);
+    main->main = OPT_BOOL(true);
     main->route_table_association_id = main_association(op, n);
     main->route_table_id = n->route_table_id;
     main->association_state = ARENA_NEW(&op->arena, struct ec2_route_table_association_state);
