@@ -1,7 +1,8 @@
 /* The role control: the engine on one loop, its channels to sup and to the data plane. */
 #include "app/engine.h"
 #include "app/plane.h"
-#include "app/role.h"
+#include "app/serve.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proc/roles.h"
@@ -14,7 +15,7 @@ struct control_role {
     struct proc_channel lb;
     struct lbstats *stats;
     struct engine engine;
-    const struct options *options;
+    struct options options;
     int exit_code;
     bool is_open;
 };
@@ -125,7 +126,7 @@ static void hear_listening(struct control_role *role, struct proc_message *m)
 static enum err ask_for_socket(struct op *op, struct control_role *role)
 {
     struct proc_listen_request request = {
-        .id = API_LISTEN_ID, .socket_count = 1, .addr = role->options->api};
+        .id = API_LISTEN_ID, .socket_count = 1, .addr = role->options.api};
     return proc_channel_send_payload(&role->sup, PROC_LISTEN,
                                      proc_listen_request_encode(&op->arena, &request));
 }
@@ -167,27 +168,27 @@ static void on_sup_closed(struct proc_channel *ch, enum err why)
     ev_loop_stop(&role->loop);
 }
 
-static enum err start(struct op *op, struct control_role *role)
+static enum err start(struct op *op, struct control_role *role, struct role_start *how)
 {
+    TRY(serve_begin_role(op, how, &role->options));
     TRY(ev_loop_open(op, &role->loop));
-    TRY(lbstats_map(op, PROC_ROLE_COUNTERS_FD, &role->stats));
+    TRY(lbstats_map(op, how->counters_fd, &role->stats));
     role->engine.publish = publish;
     role->engine.publish_self = role;
-    TRY(engine_open(op, &role->engine, &role->loop, role->options, role->stats));
+    TRY(engine_open(op, &role->engine, &role->loop, &role->options, role->stats));
     role->is_open = true;
-    TRY(proc_channel_open(&role->loop, &role->sup, PROC_ROLE_CHANNEL_FD, on_sup_message,
+    TRY(proc_channel_open(&role->loop, &role->sup, how->channel_fd, on_sup_message,
                           on_sup_closed));
     TRY(engine_start(op, &role->engine));
     return ask_for_socket(op, role);
 }
 
-int control_main(const struct role_start *how)
+int control_main(struct role_start *how)
 {
     struct control_role *role = MEM_NEW(struct control_role);
-    role->options = how->options;
     auto_op struct op op;
     op_init(&op);
-    if (start(&op, role) != ERR_OK) {
+    if (start(&op, role, how) != ERR_OK) {
         log_error("control", "%s", op.note.text);
         return PROC_EXIT_HOPELESS;
     }

@@ -1,6 +1,7 @@
 #include "app/engine.h"
 
 #include "base/log.h"
+#include "crypt/hash.h"
 #include "gen/ec2.h"
 #include "gen/sts.h"
 #include "runtime/docker/docker.h"
@@ -224,7 +225,7 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .lb_address = e->options->lb_address,
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
         .hosts_mark =
-            arena_printf(&e->op.arena, "%016llx", (unsigned long long)hash_path(e->options->state)),
+            str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
         .wakes = e->port_wakes,
     };

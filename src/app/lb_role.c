@@ -1,6 +1,7 @@
 /* The role lb: gives the data plane its snapshots and sockets, and control its reports. */
 #include "app/plane.h"
-#include "app/role.h"
+#include "app/serve.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -206,30 +207,32 @@ static void on_sup_closed(struct proc_channel *ch, enum err why)
     ev_loop_stop(&role->loop);
 }
 
-static enum err start(struct op *op, struct lb_role *role, const struct role_start *how)
+static enum err start(struct op *op, struct lb_role *role, struct role_start *how)
 {
+    struct options options = {0};
+    TRY(serve_begin_role(op, how, &options));
     TRY(ev_loop_open(op, &role->loop));
-    TRY(lbstats_map(op, PROC_ROLE_COUNTERS_FD, &role->stats));
+    TRY(lbstats_map(op, how->counters_fd, &role->stats));
     role->report = (struct lb_report){.self = role,
                                       .published = tell_published,
                                       .health = tell_health,
                                       .drained = tell_drained,
                                       .listen_failed = tell_listen_failed,
                                       .stopped = on_stopped};
-    struct lb_options options = {
-        .worker_count = how->options->worker_count,
-        .generation = (uint32_t)getpid(),
+    struct lb_options lb = {
+        .worker_count = options.worker_count,
+        .generation = how->generation,
         .stats = role->stats,
         .report = &role->report,
         .listen = listen_on,
         .listen_self = role,
     };
-    TRY(lb_create(op, &role->loop, &options, &role->lb));
-    return proc_channel_open(&role->loop, &role->sup, PROC_ROLE_CHANNEL_FD, on_sup_message,
+    TRY(lb_create(op, &role->loop, &lb, &role->lb));
+    return proc_channel_open(&role->loop, &role->sup, how->channel_fd, on_sup_message,
                              on_sup_closed);
 }
 
-int lb_main(const struct role_start *how)
+int lb_main(struct role_start *how)
 {
     struct lb_role *role = MEM_NEW(struct lb_role);
     auto_op struct op op;

@@ -113,7 +113,7 @@ void httpio_conn_refuse(struct httpio_conn *c, unsigned status)
 {
     c->state = CONN_HANDLER;
     c->x = (struct httpio_exchange){.server = c->server, .head = &c->head};
-    c->drops_body = false;
+    c->drops_body = c->has_head && c->drops_body;
     char text[64];
     struct str phrase = str_of(h1_status_phrase(status));
     size_t len = phrase.len < sizeof(text) - 1 ? phrase.len : sizeof(text) - 1;
@@ -205,7 +205,6 @@ static bool step_head(struct httpio_conn *c)
         return false;
     case H1_BAD:
         c->keeps_alive = false;
-        c->drops_body = false;
         httpio_conn_refuse(c, c->head.status);
         return true;
     case H1_DONE:

@@ -72,3 +72,7 @@ struct port_elb elbv2_port(struct elbv2 *e);
 struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer);
 
 extern const struct elbv2_handlers elbv2_handlers;
+
+/* The region of a load balancer by its metric dimension "app/NAME/ID", in the arena; absent when
+ * there is none. self is the struct elbv2: the form that cloudwatch asks by. */
+struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer);
