@@ -15,7 +15,7 @@ static const struct store_kind composite_alarms = {"cloudwatch.composite_alarm",
 
 struct str cw_state_name(enum cloudwatch_state_value state)
 {
-    return str_of(shape_enum_name(&shape_cloudwatch_state_value, state));
+    return str_of(shape_enum_name(&shape_cloudwatch_state_value, (int)state));
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -39,8 +39,9 @@ static enum err make_decision(struct op *op, struct cw_alarm *alarm)
     };
     alarm->ignores_low_samples = STR_IS(row->evaluate_low_sample_count_percentile, "ignore");
     if (!cw_missing_parse(row->treat_missing_data, &alarm->decision.missing)) {
-        return CW_INVALID(op, "The value %.*s is not supported for TreatMissingData parameter. "
-                              "Supported values are [breaching, notBreaching, ignore, missing].",
+        return CW_INVALID(op,
+                          "The value %.*s is not supported for TreatMissingData parameter. "
+                          "Supported values are [breaching, notBreaching, ignore, missing].",
                           STR_ARG(row->treat_missing_data));
     }
     return ERR_OK;
@@ -49,7 +50,7 @@ static enum err make_decision(struct op *op, struct cw_alarm *alarm)
 static enum err make_statistic(struct op *op, struct cw_alarm *alarm)
 {
     const struct cloudwatch_metric_alarm *row = alarm->metric;
-    struct str name = str_of(shape_enum_name(&shape_cloudwatch_statistic, row->statistic));
+    struct str name = str_of(shape_enum_name(&shape_cloudwatch_statistic, (int)row->statistic));
     if (str_is_set(row->extended_statistic)) {
         name = row->extended_statistic;
     }
@@ -238,7 +239,7 @@ enum err cw_alarms_open(struct op *op, struct store *st, struct cw_alarms *alarm
     return ERR_OK;
 }
 
-void cw_alarms_fini(struct cw_alarms *alarms)
+static void free_all(struct cw_alarms *alarms)
 {
     size_t at = 0;
     for (struct cw_alarm *a = cw_alarms_next(alarms, &at); a != NULL;
@@ -246,7 +247,22 @@ void cw_alarms_fini(struct cw_alarms *alarms)
         cw_alarm_free(a);
     }
     map_fini(&alarms->by_name);
+}
+
+void cw_alarms_fini(struct cw_alarms *alarms)
+{
+    free_all(alarms);
     *alarms = (struct cw_alarms){0};
+}
+
+enum err cw_alarms_reset(struct op *op, struct cw_alarms *alarms)
+{
+    struct store_range everything = {.is_every_region = true};
+    TRY(store_remove_all(op, alarms->store, &metric_alarms, &everything));
+    TRY(store_remove_all(op, alarms->store, &composite_alarms, &everything));
+    free_all(alarms);
+    map_init(&alarms->by_name);
+    return ERR_OK;
 }
 
 /* ---- what both kinds have -------------------------------------------------------------------- */

@@ -32,6 +32,8 @@ struct cw_alarms {
 
 enum err cw_alarms_open(struct op *op, struct store *st, struct cw_alarms *alarms);
 void cw_alarms_fini(struct cw_alarms *alarms);
+/* Removes the alarms of every region. */
+enum err cw_alarms_reset(struct op *op, struct cw_alarms *alarms);
 /* NULL when there is none. */
 struct cw_alarm *cw_alarms_find(struct op *op, const struct cw_alarms *alarms, struct str region,
                                 struct str name);
