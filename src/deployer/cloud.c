@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "gen/sts.h"
 
+#include <poll.h>
+
 #define CREDENTIALS_BYTES_MAX 65536
 #define POLL_LOCAL_MS         250
 #define POLL_CLOUD_MS         5000
@@ -90,4 +92,9 @@ enum err cloud_op_fail(struct op *op, const struct op *look, enum err e)
 bool cloud_failed_as(const struct op *op, const struct err_public *error)
 {
     return op->note.public_error == error;
+}
+
+void cloud_wait(dur_t span)
+{
+    (void)poll(NULL, 0, (int)dur_ms(span));
 }

@@ -40,5 +40,8 @@ void cloud_op_init(struct op *op, const struct cloud *cloud);
 /* The failure of a look, taken over into the op that goes on. */
 enum err cloud_op_fail(struct op *op, const struct op *look, enum err e);
 
+/* Waits; a signal ends the wait early. */
+void cloud_wait(dur_t span);
+
 /* Whether the failed call's answer was this error of the service. */
 bool cloud_failed_as(const struct op *op, const struct err_public *error);
