@@ -1,6 +1,7 @@
 /* The scheduler: a turn of one service. What it decides is rollout/service.h; here are the eyes
  * (scene_*), and the turn itself. scheduler_steps.c commits what was decided. */
 #include "svc/ecs/scheduler.h"
+#include "svc/ecs/native.h"
 
 #include "base/check.h"
 #include "base/log.h"
@@ -200,6 +201,32 @@ enum err scene_tasks(struct scene *s, const struct rollout_config *config, struc
     return ERR_OK;
 }
 
+bool scene_hide_protected(struct scene *s, const struct rollout_effects *effects,
+                          struct rollout_task *tasks, struct engine_ecs_task **rows, size_t *count)
+{
+    bool *is_hidden = ARENA_ARRAY(&s->op->arena, bool, *count + 1);
+    bool is_any = false;
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct rollout_effect *e = &effects->items[i];
+        if (e->kind != ROLLOUT_STOP || str_starts_with(e->text, STR("Task failed ")) ||
+            !ecs_task_is_protected(rows[e->task], s->op->now)) {
+            continue;
+        }
+        is_hidden[e->task] = true;
+        is_any = true;
+        scene_wake_at(s, rows[e->task]->protected_until.value);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (!is_hidden[i]) {
+            tasks[kept] = tasks[i];
+            rows[kept++] = rows[i];
+        }
+    }
+    *count = kept;
+    return is_any;
+}
+
 /* ---- the turn ---------------------------------------------------------------------------------*/
 
 static enum err look(struct scene *s, const struct service_seat *seat)
@@ -219,7 +246,11 @@ static enum err step(struct scene *s, bool *ret_again)
     } else if (ecs_service_has_task_sets(s->row.service)) {
         TRY(scheduler_step_task_sets(s, &again));
     } else {
-        TRY(scheduler_step_deployments(s, &again));
+        bool is_native = false;
+        TRY(scheduler_step_native(s, &is_native, &again));
+        if (!is_native) {
+            TRY(scheduler_step_deployments(s, &again));
+        }
     }
     FAULT_POINT("ecs.service.commit");
     TRY(store_tx_commit(s->op, &tx));
