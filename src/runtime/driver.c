@@ -1,6 +1,7 @@
 #include "runtime/driver.h"
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "runtime/machine_private.h"
 #include "runtime/spec.h"
@@ -194,10 +195,12 @@ enum err runtime_start_task(struct runtime *rt, struct op *op, const struct runt
     }
     t = add_task(rt, spec);
     t->has_secrets = true;
+    FAULT_POINT("runtime.before_prepare");
     if (rt->effects->prepare(t, op) != ERR_OK) {
         fail_whole_task(t, op->note.text);
         op_note_clear(op);
     }
+    FAULT_POINT("runtime.after_prepare");
     runtime_task_wake(t);
     return ERR_OK;
 }
