@@ -2,6 +2,7 @@
 #include "app/engine.h"
 #include "app/plane.h"
 #include "app/serve.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proc/roles.h"

@@ -1,6 +1,7 @@
 /* The role lb: gives the data plane its snapshots and sockets, and control its reports. */
 #include "app/plane.h"
 #include "app/serve.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"

@@ -473,7 +473,7 @@ void process_container_remember(struct runtime_container *c)
 {
     const struct process_container *pc = process_container_of(c);
     if (pc->folder_fd != -1) {
-        runtime_keep_write_note(pc->folder_fd, &c->note);
+        runtime_note_write(pc->folder_fd, &c->note);
     }
 }
 
@@ -503,12 +503,12 @@ void process_container_adopt(struct runtime_container *c, struct op *op)
     pc->folder_fd = -1;
     const char *task_folder = process_task_folder(c->task, &op->arena);
     const char *folder = arena_printf(&op->arena, "%s/%zu", task_folder, c->index).ptr;
-    if (runtime_keep_open(op, folder, true, &pc->folder_fd) != ERR_OK) {
+    if (runtime_kept_open(op, folder, true, &pc->folder_fd) != ERR_OK) {
         log_warn("runtime", "%s", op->note.text);
         op_note_clear(op);
         return;
     }
-    runtime_keep_read_note(pc->folder_fd, &c->note);
+    runtime_note_read(pc->folder_fd, &c->note);
     struct keep_end end;
     struct keep_pid pid;
     bool has_pid = runtime_keep_read_pid(op, pc->folder_fd, &pid) == ERR_OK;

@@ -1,6 +1,7 @@
 #pragma once
 /* Between process.c (the driver), task.c (folders and addresses) and container.c (shims). */
 
+#include "runtime/kept.h"
 #include "runtime/machine.h"
 #include "runtime/process/cgroup.h"
 #include "runtime/process/journal.h"

@@ -3,16 +3,10 @@
  *   lock   held (flock) by whoever starts the shim, then by the shim as long as it lives
  *   pid    the command's process id: it was started
  *   end    how it ended, or why it did not start; written and synced by the shim
- *   note   struct runtime_note, by control
+ *   note   struct runtime_note, by control (kept.h)
  *   log.*  its output (journal.h) */
 
 #include "runtime/machine.h"
-
-#define KEEP_FOLDER_MODE 0700
-
-/* Opens the folder, made when `is_new`. */
-enum err runtime_keep_open(struct op *op, const char *path, bool is_new,
-                           int *ret_folder_fd) MUST_USE;
 
 /* ERR_AGAIN while somebody else holds it. */
 enum err runtime_keep_lock(struct op *op, int folder_fd, int *ret_lock_fd) MUST_USE;
@@ -39,8 +33,3 @@ struct keep_pid {
 
 enum err runtime_keep_write_pid(struct op *op, int folder_fd, const struct keep_pid *pid) MUST_USE;
 enum err runtime_keep_read_pid(struct op *op, int folder_fd, struct keep_pid *ret) MUST_USE;
-
-/* A lost note costs a repeated log line or an unknown health, so failures are only logged. A
- * note that is none reads as zero. */
-void runtime_keep_write_note(int folder_fd, const struct runtime_note *note);
-void runtime_keep_read_note(int folder_fd, struct runtime_note *ret);

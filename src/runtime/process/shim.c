@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "ev/loop.h"
 #include "proc/spawn.h"
+#include "runtime/kept.h"
 #include "runtime/process/cgroup.h"
 #include "runtime/process/journal.h"
 #include "runtime/process/keep.h"
@@ -436,7 +437,7 @@ static enum err begin(struct shim *s)
 {
     TRY(read_launch(s));
     const char *folder = arena_c_str(&s->op.arena, s->spec.container_folder);
-    TRY(runtime_keep_open(&s->op, folder, false, &s->folder_fd));
+    TRY(runtime_kept_open(&s->op, folder, false, &s->folder_fd));
     runtime_journal_writer_init(&s->journal, s->folder_fd);
     err_ignore(proc_hide_memory(&s->op)); /* else it is as readable as any process of this user */
     TRY(ev_loop_open(&s->op, &s->loop));

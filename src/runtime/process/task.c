@@ -9,14 +9,9 @@
 #include "runtime/spec.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
-#define FOLDER_DEPTH_MAX 64 /* descriptors that a removal holds */
-#define ADDRESS_TRIES    65536
-#define SPEC_FILE        "task.json"
+#define ADDRESS_TRIES 65536
 
 const char *process_task_folder(const struct runtime_task *t, struct arena *a)
 {
@@ -85,29 +80,13 @@ static enum err pick_address(struct process *p, struct op *op, struct runtime_ta
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
-/* The spec is written last: a folder without it is no task yet. */
-static enum err keep_task(struct op *op, const struct runtime_task *t, const char *folder)
-{
-    TRY(file_write(op, arena_printf(&op->arena, "%s/address", folder).ptr, str_of(t->address),
-                   0600));
-    auto_buf struct buf json;
-    buf_init(&json, RUNTIME_SPEC_JSON_BYTES_MAX);
-    runtime_spec_to_json(&json, t->spec);
-    if (json.is_overflown) {
-        return op_fail(op, ERR_LIMIT, "the task's description is longer than %u bytes",
-                       RUNTIME_SPEC_JSON_BYTES_MAX);
-    }
-    return file_write(op, arena_printf(&op->arena, "%s/" SPEC_FILE, folder).ptr, buf_str(&json),
-                      0600);
-}
-
 static enum err make_container_folders(struct op *op, struct runtime_task *t, const char *folder,
                                        const char *run)
 {
     for (size_t i = 0; i < t->spec->container_count; i++) {
         struct process_container *pc = process_container_of(t->containers[i]);
         const char *own = arena_printf(&op->arena, "%s/%zu", folder, i).ptr;
-        TRY(runtime_keep_open(op, own, true, &pc->folder_fd));
+        TRY(runtime_kept_open(op, own, true, &pc->folder_fd));
         TRY(file_make_folder(op, arena_printf(&op->arena, "%s/%zu", run, i).ptr, 0700));
     }
     return ERR_OK;
@@ -122,11 +101,13 @@ enum err process_task_prepare(struct runtime_task *t, struct op *op)
     TRY(pick_address(p, op, t));
     const char *folder = process_task_folder(t, &op->arena);
     const char *run = process_run_folder(t, &op->arena);
-    TRY(file_make_folder(op, folder, KEEP_FOLDER_MODE));
+    TRY(file_make_folder(op, folder, RUNTIME_FOLDER_MODE));
     TRY(file_make_folder(op, run, 0711));
     TRY(make_container_folders(op, t, folder, run));
     TRY(runtime_cgroup_make_task(op, &p->cgroups, t->spec));
-    return keep_task(op, t, folder);
+    TRY(file_write(op, arena_printf(&op->arena, "%s/address", folder).ptr, str_of(t->address),
+                   0600));
+    return runtime_kept_write_spec(op, folder, t->spec);
 }
 
 /* ---- adoption -------------------------------------------------------------------------------- */
@@ -134,17 +115,11 @@ enum err process_task_prepare(struct runtime_task *t, struct op *op)
 static enum err adopt_task(struct process *p, struct op *op, const char *name)
 {
     const char *folder = arena_printf(&op->arena, "%s/%s", p->state_folder, name).ptr;
-    struct str json = STR_NONE;
     struct str address = STR_NONE;
     struct runtime_task_spec *spec = NULL;
-    TRY(file_read(op, arena_printf(&op->arena, "%s/" SPEC_FILE, folder).ptr,
-                  RUNTIME_SPEC_JSON_BYTES_MAX, &json));
+    TRY(runtime_kept_read_spec(op, folder, str_of(name), &spec));
     TRY(file_read(op, arena_printf(&op->arena, "%s/address", folder).ptr, RUNTIME_ADDRESS_BYTES,
                   &address));
-    TRY(runtime_spec_from_json(op, &op->arena, json, &spec));
-    if (!str_equal(spec->id, str_of(name))) {
-        return op_fail(op, ERR_INPUT, "the folder \"%s\" holds another task", folder);
-    }
     struct runtime_task *t = runtime_adopt_task(&p->rt, spec);
     CHECK(t != NULL); /* a folder's name is unique */
     if (!str_to_c(address, t->address, sizeof(t->address))) {
@@ -156,26 +131,12 @@ static enum err adopt_task(struct process *p, struct op *op, const char *name)
     return ERR_OK;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    (void)remove(path);
-    return 0;
-}
-
-static void remove_folder(const char *path)
-{
-    (void)nftw(path, remove_entry, FOLDER_DEPTH_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 static bool has_living_shim(struct op *op, const char *folder)
 {
     for (size_t i = 0; i < RUNTIME_CONTAINERS_MAX; i++) {
         auto_fd int fd = -1;
         const char *own = arena_printf(&op->arena, "%s/%zu", folder, i).ptr;
-        if (runtime_keep_open(op, own, false, &fd) == ERR_OK && runtime_keep_is_locked(fd)) {
+        if (runtime_kept_open(op, own, false, &fd) == ERR_OK && runtime_keep_is_locked(fd)) {
             return true;
         }
     }
@@ -188,7 +149,7 @@ static void give_up_folder(struct process *p, struct op *op, const char *name)
     const char *folder = arena_printf(&op->arena, "%s/%s", p->state_folder, name).ptr;
     log_warn("runtime", "the task folder \"%s\" cannot be used: %s", folder, op->note.text);
     if (!has_living_shim(op, folder)) {
-        remove_folder(folder);
+        runtime_kept_remove(folder);
     }
     op_note_clear(op);
 }
@@ -219,10 +180,8 @@ void process_task_remove(struct runtime_task *t)
     arena_init(&a);
     (void)runtime_cgroup_kill(&process_of(t)->cgroups, t->spec->id);
     runtime_cgroup_remove(&process_of(t)->cgroups, t->spec->id, t->spec->container_count);
-    remove_folder(process_run_folder(t, &a));
-    /* The description first: from then on this folder is no task, whatever happens. */
-    (void)unlink(arena_printf(&a, "%s/" SPEC_FILE, process_task_folder(t, &a)).ptr);
-    remove_folder(process_task_folder(t, &a));
+    runtime_kept_remove_folder(process_run_folder(t, &a));
+    runtime_kept_remove(process_task_folder(t, &a));
     arena_fini(&a);
     runtime_task_removed(t);
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of this service share. */
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
@@ -30,7 +31,6 @@ struct seat {
     struct str id;
     struct ev_timer timer;
     struct ev_defer turn;
-    bool is_closing;
 };
 
 /* ---- rows: kind, then key and parent (model/engine.api) ----------------------------------------
@@ -105,7 +105,8 @@ enum err cd_put_deployment(struct op *op, struct codedeploy *cd,
                            const struct engine_codedeploy_deployment *d);
 /* Looks up service, target groups and sides. What is missing is noted as the deployment's fault:
  * it then fails by itself, as with AWS. */
-enum err cd_bind(struct op *op, struct codedeploy *cd, struct engine_codedeploy_deployment *d);
+enum err cd_bind(struct op *op, struct codedeploy *cd, struct engine_codedeploy_deployment *d,
+                 struct str last_successful_id);
 /* A new row of this group, marked open, with a seat once the transaction is committed. */
 enum err cd_open_deployment(struct op *op, struct codedeploy *cd,
                             struct engine_codedeploy_deployment *d);
@@ -126,6 +127,9 @@ struct shift_row cd_row_of(const struct engine_codedeploy_deployment *d);
 void cd_row_into(struct op *op, const struct shift_row *row,
                  struct engine_codedeploy_deployment *d);
 struct shift_config cd_config_of(const struct engine_codedeploy_deployment *d);
+
+/* A weight that none of our effects sets: a route that others point elsewhere as well. */
+#define CD_FOREIGN_WEIGHT 10000
 
 /* What was seen, with what the records and error texts need of it. */
 struct cd_sight {

@@ -166,8 +166,8 @@ static void add_targets(struct op *op, const struct elbv2_target_list *targets,
             (struct lbconf_target){.host = t->host,
                                    .port = t->port,
                                    .is_draining = OPT_BOOL(t->draining_since.is_set),
-                                   .draining_since = {.value = t->draining_since.value.us / 1000,
-                                                      .is_set = t->draining_since.is_set}};
+                                   .draining_since_ms = {.value = t->draining_since.value.us / 1000,
+                                                         .is_set = t->draining_since.is_set}};
     }
 }
 
@@ -568,6 +568,19 @@ struct str elbv2_snapshot_next_drain(const struct elbv2 *e, int64_t *ret_ends_us
         }
     }
     return arn;
+}
+
+struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer)
+{
+    struct elbv2 *e = self;
+    struct arn arn = {0};
+    LIST_FOR (part, &e->listeners, struct part, link) {
+        if (part->is_there && str_equal(part->listener.load_balancer, load_balancer) &&
+            arn_parse(part->arn, &arn)) {
+            return arena_str(a, arn.region);
+        }
+    }
+    return STR_NONE;
 }
 
 bool elbv2_snapshot_has_target(const struct elbv2 *e, struct str group_arn, struct str host,
