@@ -110,8 +110,9 @@ static void add_trigger(struct json_writer *w, struct arena *a, const struct cw_
         json_key(w, STR("DatapointsToAlarm"));
         json_add_i64(w, alarm->decision.datapoints_to_alarm);
     }
-    add_text(w, "ComparisonOperator",
-             str_of(shape_enum_name(&shape_cloudwatch_comparison_operator, m->comparison_operator)));
+    add_text(
+        w, "ComparisonOperator",
+        str_of(shape_enum_name(&shape_cloudwatch_comparison_operator, m->comparison_operator)));
     json_key(w, STR("Threshold"));
     json_add_f64(w, alarm->decision.threshold);
     add_text(w, "TreatMissingData",
@@ -169,8 +170,8 @@ static struct str make_message(struct op *op, const struct cw_alarm *alarm,
 
 /* ---- delivery -------------------------------------------------------------------------------- */
 
-static enum err deliver(struct op *op, struct cloudwatch *cw, struct str action,
-                        struct str subject, struct str message)
+static enum err deliver(struct op *op, struct cloudwatch *cw, struct str action, struct str subject,
+                        struct str message)
 {
     const struct cloudwatch_actions *actions = cw->config.actions;
     if (actions == NULL) {
@@ -234,7 +235,8 @@ static void mark_suppressed(struct op *op, struct cloudwatch *cw, const struct c
 {
     static const char *const reasons[] = {
         [CLOUDWATCH_ACTIONS_SUPPRESSED_BY_WAITPERIOD] = "waits for its actions suppressor",
-        [CLOUDWATCH_ACTIONS_SUPPRESSED_BY_EXTENSIONPERIOD] = "left ALARM, the extension period runs",
+        [CLOUDWATCH_ACTIONS_SUPPRESSED_BY_EXTENSIONPERIOD] =
+            "left ALARM, the extension period runs",
         [CLOUDWATCH_ACTIONS_SUPPRESSED_BY_ALARM] = "is in ALARM",
     };
     struct cw_alarm *changed = NULL;
@@ -320,9 +322,9 @@ static void turn_suppressed(struct op *op, struct cloudwatch *cw, const struct c
         return;
     }
     if (next == CLOUDWATCH_ACTIONS_SUPPRESSED_BY_UNSET) {
-        run_all(op, cw, alarm, row->state_value == CLOUDWATCH_STATE_VALUE_ALARM
-                                   ? CLOUDWATCH_STATE_VALUE_OK
-                                   : CLOUDWATCH_STATE_VALUE_ALARM);
+        run_all(op, cw, alarm,
+                row->state_value == CLOUDWATCH_STATE_VALUE_ALARM ? CLOUDWATCH_STATE_VALUE_OK
+                                                                 : CLOUDWATCH_STATE_VALUE_ALARM);
     }
     mark_suppressed(op, cw, alarm, next);
 }

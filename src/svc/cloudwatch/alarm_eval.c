@@ -247,11 +247,10 @@ static struct str missing_words(struct arena *a, const struct cw_alarm_rule *rul
 static struct str reason_of_missing(struct arena *a, const struct cw_alarm_rule *rule,
                                     const struct cw_alarm_verdict *v)
 {
-    struct str received =
-        v->real_count == 0
-            ? STR("no datapoints were")
-            : arena_printf(a, "%zu datapoint%s %s", v->real_count, plural(v->real_count),
-                           was(v->real_count));
+    struct str received = v->real_count == 0
+                              ? STR("no datapoints were")
+                              : arena_printf(a, "%zu datapoint%s %s", v->real_count,
+                                             plural(v->real_count), was(v->real_count));
     return arena_printf(a, "Threshold Crossed: %.*s received for %d period%s%.*s.",
                         STR_ARG(received), rule->evaluation_periods,
                         plural((size_t)rule->evaluation_periods),
@@ -275,15 +274,15 @@ struct str cw_alarm_reason(struct arena *a, const struct cw_alarm_rule *rule,
     bool is_alarm = verdict->state == CLOUDWATCH_STATE_VALUE_ALARM;
     bool is_long = c.count > INLINE_MAX;
     struct str list = list_points(a, &c);
-    struct str who =
-        rule->is_m_of_n
-            ? arena_printf(a, "%zu out of the last %d datapoints", c.count, rule->evaluation_periods)
-            : arena_printf(a, "%zu datapoint%s", c.count, plural(c.count));
+    struct str who = rule->is_m_of_n ? arena_printf(a, "%zu out of the last %d datapoints", c.count,
+                                                    rule->evaluation_periods)
+                                     : arena_printf(a, "%zu datapoint%s", c.count, plural(c.count));
     struct str inline_list = is_long ? STR("") : arena_printf(a, " [%.*s]", STR_ARG(list));
     struct str long_list =
-        is_long ? arena_printf(a, ". The most recent datapoints which crossed the threshold: [%.*s]",
-                               STR_ARG(list))
-                : STR("");
+        is_long
+            ? arena_printf(a, ". The most recent datapoints which crossed the threshold: [%.*s]",
+                           STR_ARG(list))
+            : STR("");
     struct str minimum = STR("");
     if (rule->is_m_of_n) {
         minimum = arena_printf(a, " (minimum %zu datapoint%s for %s transition)", c.needed,
@@ -370,7 +369,8 @@ struct str cw_alarm_reason_data(struct arena *a, const struct cw_alarm_rule *rul
     for (size_t i = 0; i < c.count && i < DATA_POINT_MAX; i++) {
         add_evaluated(&b, a, c.items[i], i == 0);
     }
-    size_t periods = (size_t)rule->evaluation_periods < count ? (size_t)rule->evaluation_periods : count;
+    size_t periods =
+        (size_t)rule->evaluation_periods < count ? (size_t)rule->evaluation_periods : count;
     for (size_t i = 0; c.count == 0 && i < periods && i < DATA_POINT_MAX; i++) {
         add_evaluated(&b, a, &points[count - 1 - i], i == 0);
     }

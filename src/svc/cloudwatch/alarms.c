@@ -39,8 +39,9 @@ static enum err make_decision(struct op *op, struct cw_alarm *alarm)
     };
     alarm->ignores_low_samples = STR_IS(row->evaluate_low_sample_count_percentile, "ignore");
     if (!cw_missing_parse(row->treat_missing_data, &alarm->decision.missing)) {
-        return CW_INVALID(op, "The value %.*s is not supported for TreatMissingData parameter. "
-                              "Supported values are [breaching, notBreaching, ignore, missing].",
+        return CW_INVALID(op,
+                          "The value %.*s is not supported for TreatMissingData parameter. "
+                          "Supported values are [breaching, notBreaching, ignore, missing].",
                           STR_ARG(row->treat_missing_data));
     }
     return ERR_OK;

@@ -4,7 +4,15 @@
 #include "svc/cloudwatch/errors.h"
 #include "svc/cloudwatch/limits.h"
 
-enum token_kind { TOKEN_END, TOKEN_OPERAND, TOKEN_NOT, TOKEN_AND, TOKEN_OR, TOKEN_OPEN, TOKEN_CLOSE };
+enum token_kind {
+    TOKEN_END,
+    TOKEN_OPERAND,
+    TOKEN_NOT,
+    TOKEN_AND,
+    TOKEN_OR,
+    TOKEN_OPEN,
+    TOKEN_CLOSE
+};
 
 struct token {
     enum token_kind kind;
@@ -59,8 +67,8 @@ static enum err take_quoted_name(struct parser *p, struct str *ret)
     size_t len = 0;
     size_t at = p->at + 1;
     while (at < p->text.len && p->text.ptr[at] != '"') {
-        bool is_escape = p->text.ptr[at] == '\\' &&
-                         (char_at(p, at + 1) == '"' || char_at(p, at + 1) == '\\');
+        bool is_escape =
+            p->text.ptr[at] == '\\' && (char_at(p, at + 1) == '"' || char_at(p, at + 1) == '\\');
         at += is_escape;
         name[len++] = p->text.ptr[at++];
     }
@@ -118,9 +126,11 @@ static const struct {
     {STR_INIT("TRUE"), {TOKEN_OPERAND, {.kind = CW_RULE_CONSTANT, .constant = true}}, false},
     {STR_INIT("FALSE"), {TOKEN_OPERAND, {.kind = CW_RULE_CONSTANT}}, false},
     {STR_INIT("OK"),
-     {TOKEN_OPERAND, {.kind = CW_RULE_STATE, .state = CLOUDWATCH_STATE_VALUE_OK}}, true},
+     {TOKEN_OPERAND, {.kind = CW_RULE_STATE, .state = CLOUDWATCH_STATE_VALUE_OK}},
+     true},
     {STR_INIT("ALARM"),
-     {TOKEN_OPERAND, {.kind = CW_RULE_STATE, .state = CLOUDWATCH_STATE_VALUE_ALARM}}, true},
+     {TOKEN_OPERAND, {.kind = CW_RULE_STATE, .state = CLOUDWATCH_STATE_VALUE_ALARM}},
+     true},
     {STR_INIT("INSUFFICIENT_DATA"),
      {TOKEN_OPERAND, {.kind = CW_RULE_STATE, .state = CLOUDWATCH_STATE_VALUE_INSUFFICIENT_DATA}},
      true},
@@ -201,8 +211,7 @@ static enum err pop_operators(struct parser *p, enum token_kind loosest)
 /* *is_operand_next says what must come; it is changed to what must come then. */
 static enum err on_token(struct parser *p, const struct token *t, bool *is_operand_next)
 {
-    bool wants_operand =
-        t->kind == TOKEN_OPERAND || t->kind == TOKEN_NOT || t->kind == TOKEN_OPEN;
+    bool wants_operand = t->kind == TOKEN_OPERAND || t->kind == TOKEN_NOT || t->kind == TOKEN_OPEN;
     if (wants_operand != *is_operand_next || t->kind == TOKEN_END) {
         return syntax_error(p);
     }

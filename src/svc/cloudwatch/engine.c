@@ -118,8 +118,7 @@ static struct cw_bucket bucket_of(enum counter_kind kind, uint64_t amount)
 {
     double value = (double)amount;
     if (kind == EACH_IS_ONE) {
-        return (struct cw_bucket){
-            .sample_count = value, .sum = value, .minimum = 1, .maximum = 1};
+        return (struct cw_bucket){.sample_count = value, .sum = value, .minimum = 1, .maximum = 1};
     }
     return (struct cw_bucket){.sample_count = 1, .sum = value, .minimum = value, .maximum = value};
 }
@@ -223,8 +222,7 @@ static enum err put_balancer(const struct window *w, const struct growth *g,
 {
     const struct lbstats_reading *own = &g->grown;
     const struct lbstats_reading *targets =
-        g->counts_requests ? own
-                           : sum_of_groups(&w->op->arena, all, count, g->load_balancer);
+        g->counts_requests ? own : sum_of_groups(&w->op->arena, all, count, g->load_balancer);
     for (enum lbstats_counter c = 0; c < LBSTATS_COUNTER_COUNT; c++) {
         const struct lbstats_reading *from = counters[c].is_target ? targets : own;
         TRY(put_counter(w, g, BY_BALANCER, c, from->counters[c]));

@@ -18,8 +18,7 @@ enum err cw_history_open(struct op *op, struct store *st)
 }
 
 enum err cw_history_add(struct op *op, struct store *st, struct str alarm_name, bool is_composite,
-                        enum cloudwatch_history_item_type type, struct str summary,
-                        struct str data)
+                        enum cloudwatch_history_item_type type, struct str summary, struct str data)
 {
     auto_query struct store_query q = {0};
     TRY(store_query_begin(op, st,
@@ -38,17 +37,19 @@ enum err cw_history_add(struct op *op, struct store *st, struct str alarm_name, 
 
 /* One text for each direction, with or without an alarm, so that each finds its index. */
 #define HISTORY_SELECT "SELECT id, alarm, is_composite, at_us, type, summary, data FROM cw_history"
-#define HISTORY_FILTER                                                         \
-    " AND at_us >= ?3 AND at_us < ?4 AND (?5 = 0 OR type = ?5)"                \
+#define HISTORY_FILTER                                          \
+    " AND at_us >= ?3 AND at_us < ?4 AND (?5 = 0 OR type = ?5)" \
     " AND (is_composite = ?6 OR is_composite = ?7)"
 
 static const char *const list_sql[2][2] = {
-    {HISTORY_SELECT " WHERE region = ?1 AND ?2 = ''" HISTORY_FILTER
-                    " AND (?8 = 0 OR (at_us, id) < (?9, ?8)) ORDER BY at_us DESC, id DESC LIMIT ?10",
+    {HISTORY_SELECT
+     " WHERE region = ?1 AND ?2 = ''" HISTORY_FILTER
+     " AND (?8 = 0 OR (at_us, id) < (?9, ?8)) ORDER BY at_us DESC, id DESC LIMIT ?10",
      HISTORY_SELECT " WHERE region = ?1 AND ?2 = ''" HISTORY_FILTER
                     " AND (?8 = 0 OR (at_us, id) > (?9, ?8)) ORDER BY at_us, id LIMIT ?10"},
-    {HISTORY_SELECT " WHERE region = ?1 AND alarm = ?2" HISTORY_FILTER
-                    " AND (?8 = 0 OR (at_us, id) < (?9, ?8)) ORDER BY at_us DESC, id DESC LIMIT ?10",
+    {HISTORY_SELECT
+     " WHERE region = ?1 AND alarm = ?2" HISTORY_FILTER
+     " AND (?8 = 0 OR (at_us, id) < (?9, ?8)) ORDER BY at_us DESC, id DESC LIMIT ?10",
      HISTORY_SELECT " WHERE region = ?1 AND alarm = ?2" HISTORY_FILTER
                     " AND (?8 = 0 OR (at_us, id) > (?9, ?8)) ORDER BY at_us, id LIMIT ?10"},
 };

@@ -56,8 +56,7 @@ static enum err see_metric(struct op *op, struct cloudwatch *cw, const struct cw
     };
     const struct cw_metric *metric = cw_metrics_find(op, &cw->metrics, &name);
     struct cw_bucket *buckets = mem_alloc_array(range->count, sizeof(*buckets));
-    enum err e =
-        cw_metrics_read(op, &cw->metrics, metric, alarm->metric->unit, range, buckets);
+    enum err e = cw_metrics_read(op, &cw->metrics, metric, alarm->metric->unit, range, buckets);
     for (size_t i = 0; i < range->count && e == ERR_OK; i++) {
         see_bucket(alarm, &buckets[i], &s->points[i]);
     }
@@ -202,7 +201,7 @@ static enum cloudwatch_state_value state_of(void *self, struct str name)
 /* "Friday 20 November, 2026 15:42:10 UTC" */
 static struct str long_time(struct arena *a, wall_t t)
 {
-    static const char *const days[] = {"Thursday", "Friday", "Saturday", "Sunday",
+    static const char *const days[] = {"Thursday", "Friday",  "Saturday", "Sunday",
                                        "Monday",   "Tuesday", "Wednesday"};
     static const char *const months[] = {"January",   "February", "March",    "April",
                                          "May",       "June",     "July",     "August",
@@ -283,10 +282,10 @@ static enum err judge_one_composite(struct op *op, struct cloudwatch *cw, struct
         return ERR_OK;
     }
     const struct change *trigger = verb == NULL ? find_trigger(all, alarm) : NULL;
-    struct str reason = arena_printf(
-        &op->arena, "%.*s was %s and its alarm rule evaluates to %.*s",
-        STR_ARG(alarm->composite->alarm_arn), verb == NULL ? "updated" : verb,
-        STR_ARG(cw_state_name(state)));
+    struct str reason =
+        arena_printf(&op->arena, "%.*s was %s and its alarm rule evaluates to %.*s",
+                     STR_ARG(alarm->composite->alarm_arn), verb == NULL ? "updated" : verb,
+                     STR_ARG(cw_state_name(state)));
     if (trigger != NULL) {
         struct cw_alarm_view child = cw_alarm_view(trigger->new);
         reason = arena_printf(&op->arena, "%.*s transitioned to %.*s at %.*s", STR_ARG(child.arn),
@@ -418,9 +417,10 @@ static enum err judge_metric(struct op *op, struct cloudwatch *cw, struct change
         .now = op->now,
     };
     if (alarm->plan.count == 0) {
-        words.statistic = str_is_set(row->extended_statistic)
-                              ? row->extended_statistic
-                              : str_of(shape_enum_name(&shape_cloudwatch_statistic, row->statistic));
+        words.statistic =
+            str_is_set(row->extended_statistic)
+                ? row->extended_statistic
+                : str_of(shape_enum_name(&shape_cloudwatch_statistic, row->statistic));
     }
     return add_change(
         op, all, alarm, v.state,

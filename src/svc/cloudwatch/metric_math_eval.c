@@ -182,8 +182,9 @@ static enum err find_binding(const struct machine *m, struct str id, struct cw_m
             return ERR_OK;
         }
     }
-    return CW_MATH_INVALID(m->op, m->math->id, "The expression refers to '%.*s', which is not the "
-                                               "Id of a metric or an expression of the request.",
+    return CW_MATH_INVALID(m->op, m->math->id,
+                           "The expression refers to '%.*s', which is not the "
+                           "Id of a metric or an expression of the request.",
                            STR_ARG(id));
 }
 
@@ -268,8 +269,9 @@ enum err cw_math_eval(struct op *op, const struct cw_math *math, const struct cw
     }
     CHECK(m.count == 1);
     if (m.items[0].kind != CW_MATH_SERIES && m.items[0].kind != CW_MATH_ARRAY) {
-        return CW_MATH_INVALID(op, math->id, "The result of an expression must be a time series or "
-                                             "an array of time series, not '%s'.",
+        return CW_MATH_INVALID(op, math->id,
+                               "The result of an expression must be a time series or "
+                               "an array of time series, not '%s'.",
                                cw_math_kind_name(m.items[0].kind));
     }
     *ret = m.items[0];

@@ -149,10 +149,10 @@ static struct cw_series running_sum_series(const struct call *c, const struct cw
     return out;
 }
 
-#define EACH_SERIES(name_)                                                      \
+#define EACH_SERIES(name_)                                                        \
     static enum err call_##name_(const struct call *c, struct cw_math_value *ret) \
-    {                                                                           \
-        return each_series(c, name_##_series, ret);                             \
+    {                                                                             \
+        return each_series(c, name_##_series, ret);                               \
     }
 EACH_SERIES(abs)
 EACH_SERIES(ceil)
@@ -401,9 +401,9 @@ static struct cw_series if_series(const struct call *c, const struct cw_series *
     struct cw_series out = cw_series_like(condition);
     for (size_t i = 0; i < condition->count; i++) {
         int64_t at = condition->items[i].at_us;
-        cw_series_push(c->arena, &out, at,
-                       if_value(condition->items[i].value, cursor_value(&yes, at),
-                                cursor_value(&no, at)));
+        cw_series_push(
+            c->arena, &out, at,
+            if_value(condition->items[i].value, cursor_value(&yes, at), cursor_value(&no, at)));
     }
     return out;
 }
@@ -491,8 +491,9 @@ static enum err call_slice(const struct call *c, struct cw_math_value *ret)
         TRY(want_scalar(c, 2));
         to = index_of(c->args[2].scalar, count);
     }
-    *ret = (struct cw_math_value){
-        .kind = CW_MATH_ARRAY, .items = c->args[0].items + from, .count = to > from ? to - from : 0};
+    *ret = (struct cw_math_value){.kind = CW_MATH_ARRAY,
+                                  .items = c->args[0].items + from,
+                                  .count = to > from ? to - from : 0};
     return ERR_OK;
 }
 
@@ -607,7 +608,8 @@ static enum err call_search(const struct call *c, struct cw_math_value *ret)
 
 enum calendar { MINUTE, HOUR, DAY, DATE, MONTH, YEAR, EPOCH };
 
-/* Days since 1970 to year, month (1..12), day (1..31): years start in March, eras have 400 years. */
+/* Days since 1970 to year, month (1..12), day (1..31): years start in March, eras have 400 years.
+ */
 static void civil_of(int64_t days, int64_t *ret_year, int64_t *ret_month, int64_t *ret_day)
 {
     int64_t shifted = days + 719468;

@@ -49,7 +49,7 @@ static const struct {
     char character;
     enum token_kind kind;
 } brackets[] = {
-    {'(', TOKEN_OPEN},         {')', TOKEN_CLOSE}, {'[', TOKEN_OPEN_ARRAY},
+    {'(', TOKEN_OPEN},        {')', TOKEN_CLOSE}, {'[', TOKEN_OPEN_ARRAY},
     {']', TOKEN_CLOSE_ARRAY}, {',', TOKEN_COMMA},
 };
 
@@ -348,9 +348,8 @@ static enum err on_operand(struct parser *p, const struct token *t)
     case TOKEN_CLOSE_ARRAY:
         return close_bracket(p, t->kind);
     case TOKEN_OPERATOR:
-        return t->operation == CW_OP_SUBTRACT
-                   ? push(p, (struct pending){.kind = PENDING_NEGATE})
-                   : syntax_error(&p->lx);
+        return t->operation == CW_OP_SUBTRACT ? push(p, (struct pending){.kind = PENDING_NEGATE})
+                                              : syntax_error(&p->lx);
     case TOKEN_COMMA:
     case TOKEN_END:
         return syntax_error(&p->lx);

@@ -250,8 +250,7 @@ enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick)
     }
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, m->store, &tx));
-    LIST_FOR(metric, &m->dirty, struct cw_metric, dirty_node)
-    {
+    LIST_FOR (metric, &m->dirty, struct cw_metric, dirty_node) {
         enum err e = write_metric(op, m, metric);
         if (e != ERR_OK) {
             cw_rows_forget_new(m);
@@ -263,8 +262,7 @@ enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick)
         cw_rows_forget_new(m);
         return e;
     }
-    LIST_FOR(metric, &m->dirty, struct cw_metric, dirty_node)
-    {
+    LIST_FOR (metric, &m->dirty, struct cw_metric, dirty_node) {
         metric->is_row_new = false;
         mark_clean(metric);
         cw_metric_trim(metric, now_tick);

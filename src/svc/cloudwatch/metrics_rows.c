@@ -124,8 +124,7 @@ enum err cw_rows_save_metric(struct op *op, struct cw_metrics *m, struct cw_metr
 
 void cw_rows_forget_new(struct cw_metrics *m)
 {
-    LIST_FOR(metric, &m->dirty, struct cw_metric, dirty_node)
-    {
+    LIST_FOR (metric, &m->dirty, struct cw_metric, dirty_node) {
         if (metric->is_row_new) {
             metric->row_id = 0;
             metric->is_row_new = false;
@@ -351,8 +350,8 @@ static enum err drop_before(struct op *op, struct cw_metrics *m, const struct cw
 {
     auto_query struct store_query q = {0};
     TRY(store_query_begin(
-        op, m->store,
-        "DELETE FROM cw_datapoint WHERE metric = ?1 AND period = ?2 AND at_us < ?3", &q));
+        op, m->store, "DELETE FROM cw_datapoint WHERE metric = ?1 AND period = ?2 AND at_us < ?3",
+        &q));
     store_bind_i64(&q, metric->row_id);
     store_bind_i64(&q, period);
     store_bind_i64(&q, before_us);

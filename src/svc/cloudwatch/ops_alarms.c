@@ -47,11 +47,10 @@ static void show_empty(struct cloudwatch_resource_list *list)
 }
 
 static enum err add_config_history(struct op *op, struct cloudwatch *cw,
-                                   const struct cw_alarm *alarm, const char *verb,
-                                   const char *type)
+                                   const struct cw_alarm *alarm, const char *verb, const char *type)
 {
-    struct str summary =
-        arena_printf(&op->arena, "Alarm \"%.*s\" %s", STR_ARG(str_slice(alarm->name, 0, 200)), verb);
+    struct str summary = arena_printf(&op->arena, "Alarm \"%.*s\" %s",
+                                      STR_ARG(str_slice(alarm->name, 0, 200)), verb);
     struct str data = arena_printf(&op->arena,
                                    "{\"version\":\"1.0\",\"type\":\"%s\",\"alarmName\":%.*s,"
                                    "\"alarmArn\":%.*s}",
@@ -144,17 +143,19 @@ static enum err check_low_samples(struct op *op, const struct cloudwatch_put_met
         return ERR_OK;
     }
     if (!STR_IS(option, "evaluate") && !STR_IS(option, "ignore")) {
-        return CW_INVALID(op, "Option %.*s is not supported. Supported options for parameter "
-                              "EvaluateLowSampleCountPercentile are evaluate and ignore.",
+        return CW_INVALID(op,
+                          "Option %.*s is not supported. Supported options for parameter "
+                          "EvaluateLowSampleCountPercentile are evaluate and ignore.",
                           STR_ARG(option));
     }
     if (!str_starts_with(in->extended_statistic, STR("p"))) {
         struct str name = str_is_set(in->extended_statistic)
                               ? in->extended_statistic
                               : str_of(shape_enum_name(&shape_cloudwatch_statistic, in->statistic));
-        return CW_INVALID(op, "Option evaluateLowSampleCountPercentile can not be applied with "
-                              "statistic %.*s. This option is enabled only for percentile "
-                              "statistics.",
+        return CW_INVALID(op,
+                          "Option evaluateLowSampleCountPercentile can not be applied with "
+                          "statistic %.*s. This option is enabled only for percentile "
+                          "statistics.",
                           STR_ARG(name));
     }
     return ERR_OK;
@@ -251,8 +252,7 @@ static struct cloudwatch_metric_alarm row_of(struct op *op,
         ARENA_ARRAY(&op->arena, struct cloudwatch_metric_data_query, in->metrics.count + 1);
     for (size_t i = 0; i < in->metrics.count; i++) {
         row.metrics.items[i] = in->metrics.items[i];
-        row.metrics.items[i].return_data =
-            OPT_BOOL(OPT_OR(in->metrics.items[i].return_data, true));
+        row.metrics.items[i].return_data = OPT_BOOL(OPT_OR(in->metrics.items[i].return_data, true));
     }
     return row;
 }
@@ -303,8 +303,9 @@ static enum err check_children(struct op *op, const struct cloudwatch *cw,
         }
     }
     if (missing.len > 0) {
-        return CW_INVALID(op, "Could not save the composite alarm as alarms [%.*s] in the alarm "
-                              "rule do not exist",
+        return CW_INVALID(op,
+                          "Could not save the composite alarm as alarms [%.*s] in the alarm "
+                          "rule do not exist",
                           STR_ARG(missing));
     }
     return ERR_OK;
@@ -318,20 +319,22 @@ static enum err check_suppressor(struct op *op, const struct cloudwatch *cw,
     }
     if (!in->actions_suppressor_wait_period.is_set ||
         !in->actions_suppressor_extension_period.is_set) {
-        return CW_INVALID(op, "ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod are "
-                              "required when ActionsSuppressor is set");
+        return CW_INVALID(op,
+                          "ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod are "
+                          "required when ActionsSuppressor is set");
     }
     struct str name = cw_alarm_name_of(in->actions_suppressor);
     if (cw_alarms_find(op, &cw->alarms, op->region, name) == NULL) {
-        return CW_INVALID(op, "Could not save the composite alarm as the actions suppressor %.*s "
-                              "does not exist",
+        return CW_INVALID(op,
+                          "Could not save the composite alarm as the actions suppressor %.*s "
+                          "does not exist",
                           STR_ARG(name));
     }
     return ERR_OK;
 }
 
-static struct cloudwatch_composite_alarm
-composite_row_of(struct op *op, const struct cloudwatch_put_composite_alarm_in *in)
+static struct cloudwatch_composite_alarm composite_row_of(
+    struct op *op, const struct cloudwatch_put_composite_alarm_in *in)
 {
     struct cloudwatch_composite_alarm row = {
         .actions_enabled = OPT_BOOL(OPT_OR(in->actions_enabled, true)),
@@ -364,7 +367,8 @@ enum err cw_op_put_composite_alarm(struct op *op, struct cloudwatch *cw,
     (void)ret;
     TRY(check_name(op, in->alarm_name));
     if (str_trim(in->alarm_rule).len != in->alarm_rule.len) {
-        return CW_INVALID(op, "AlarmRule must not contain leading or trailing whitespace or be null");
+        return CW_INVALID(op,
+                          "AlarmRule must not contain leading or trailing whitespace or be null");
     }
     TRY(check_actions(op, &in->ok_actions));
     TRY(check_actions(op, &in->alarm_actions));
@@ -434,8 +438,7 @@ static enum err check_delete(struct op *op, const struct cloudwatch *cw,
     size_t needed_count = 0;
     size_t composite_count = 0;
     for (size_t i = 0; i < names->count; i++) {
-        const struct cw_alarm *alarm =
-            cw_alarms_find(op, &cw->alarms, op->region, names->items[i]);
+        const struct cw_alarm *alarm = cw_alarms_find(op, &cw->alarms, op->region, names->items[i]);
         composite_count += alarm != NULL && alarm->composite != NULL;
         if (alarm != NULL && is_needed(cw, op->region, alarm->name, names)) {
             needed = arena_printf(&op->arena, "%.*s%s%.*s", STR_ARG(needed),

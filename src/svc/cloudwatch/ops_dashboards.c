@@ -136,8 +136,9 @@ static enum err check_body(struct op *op, struct str body, struct cloudwatch_put
         }
     }
     if (json_finish(&r, op) != ERR_OK) {
-        struct str why = arena_printf(&op->arena, "The field DashboardBody must be a valid JSON "
-                                                  "object: %s",
+        struct str why = arena_printf(&op->arena,
+                                      "The field DashboardBody must be a valid JSON "
+                                      "object: %s",
                                       op->note.text);
         op_note_clear(op);
         return invalid_body(op, why);
@@ -158,11 +159,12 @@ enum err cw_op_put_dashboard(struct op *op, struct cloudwatch *cw,
                              struct cloudwatch_put_dashboard_out *ret)
 {
     if (!name_is(in->dashboard_name, 1, NAME_CHARS_MAX, STR("-_"))) {
-        return invalid_body(op, arena_printf(&op->arena,
-                                             "The value %.*s for field DashboardName contains "
-                                             "invalid characters. It can only contain alphanumerics, "
-                                             "dash (-) and underscore (_).",
-                                             STR_ARG(str_slice(in->dashboard_name, 0, 300))));
+        return invalid_body(op,
+                            arena_printf(&op->arena,
+                                         "The value %.*s for field DashboardName contains "
+                                         "invalid characters. It can only contain alphanumerics, "
+                                         "dash (-) and underscore (_).",
+                                         STR_ARG(str_slice(in->dashboard_name, 0, 300))));
     }
     if (in->dashboard_body.len > BODY_BYTES_MAX) {
         return invalid_body(op, STR("The field DashboardBody is too long"));
@@ -176,7 +178,8 @@ enum err cw_op_put_dashboard(struct op *op, struct cloudwatch *cw,
     bool is_new = !cw_dashboard_exists(op, cw->config.store, in->dashboard_name);
     TRY(store_put(op, cw->config.store, &dashboards, in->dashboard_name, STR(""), &row));
     if (is_new) {
-        TRY(cw_tags_put_new(op, cw->config.store, dashboard_arn(op, in->dashboard_name), &in->tags));
+        TRY(cw_tags_put_new(op, cw->config.store, dashboard_arn(op, in->dashboard_name),
+                            &in->tags));
     }
     return store_tx_commit(op, &tx);
 }
@@ -223,8 +226,7 @@ enum err cw_op_list_dashboards(struct op *op, struct cloudwatch *cw,
     ret->dashboard_entries.is_set = true;
     for (size_t i = 0; i < rows.count; i++) {
         const struct engine_cloudwatch_dashboard *row = rows.items[i].value;
-        struct cloudwatch_dashboard_entry *entry =
-            ARENA_PUSH(&op->arena, &ret->dashboard_entries);
+        struct cloudwatch_dashboard_entry *entry = ARENA_PUSH(&op->arena, &ret->dashboard_entries);
         entry->dashboard_name = rows.items[i].key;
         entry->dashboard_arn = dashboard_arn(op, rows.items[i].key);
         entry->last_modified = row->modified_at;

@@ -18,14 +18,13 @@
 #define DATUM_AHEAD_MAX      DUR_S(2 * 3600)
 #define STATISTICS_POINT_MAX 1440
 
-#define BAD_VALUE(op, ...)                                                                      \
+#define BAD_VALUE(op, ...) \
     op_fail_as((op), ERR_INPUT, &cloudwatch_error_invalid_parameter_value_exception, __VA_ARGS__)
-#define BAD_COMBINATION(op, ...)                                                              \
+#define BAD_COMBINATION(op, ...)                                                           \
     op_fail_as((op), ERR_INPUT, &cloudwatch_error_invalid_parameter_combination_exception, \
                __VA_ARGS__)
-#define MISSING(op, ...)                                                                     \
-    op_fail_as((op), ERR_INPUT, &cloudwatch_error_missing_required_parameter_exception, \
-               __VA_ARGS__)
+#define MISSING(op, ...) \
+    op_fail_as((op), ERR_INPUT, &cloudwatch_error_missing_required_parameter_exception, __VA_ARGS__)
 
 /* ---- PutMetricData: everything is checked before anything is kept ---------------------------- */
 
@@ -81,13 +80,15 @@ static enum err check_set(struct op *op, const struct cloudwatch_statistic_set *
         TRY(check_number(op, parts[i].value.value, name));
     }
     if (set->maximum.value < set->minimum.value) {
-        return BAD_VALUE(op, "The parameter MetricData.member.%zu.StatisticValues.Maximum must be "
-                             "greater than MetricData.member.%zu.StatisticValues.Minimum.",
+        return BAD_VALUE(op,
+                         "The parameter MetricData.member.%zu.StatisticValues.Maximum must be "
+                         "greater than MetricData.member.%zu.StatisticValues.Minimum.",
                          index + 1, index + 1);
     }
     if (!(set->sample_count.value > 0)) {
-        return BAD_VALUE(op, "The parameter MetricData.member.%zu.StatisticValues.SampleCount must "
-                             "be greater than 0.",
+        return BAD_VALUE(op,
+                         "The parameter MetricData.member.%zu.StatisticValues.SampleCount must "
+                         "be greater than 0.",
                          index + 1);
     }
     return ERR_OK;
@@ -100,8 +101,9 @@ static enum err check_values(struct op *op, const struct cloudwatch_metric_datum
                          STR_ARG(CW_MEMBER(op, "MetricData", index, "Values")), DATUM_VALUES_MAX);
     }
     if (d->counts.count > 0 && d->counts.count != d->values.count) {
-        return BAD_VALUE(op, "The parameters MetricData.member.%zu.Values and "
-                             "MetricData.member.%zu.Counts must be of the same size.",
+        return BAD_VALUE(op,
+                         "The parameters MetricData.member.%zu.Values and "
+                         "MetricData.member.%zu.Counts must be of the same size.",
                          index + 1, index + 1);
     }
     for (size_t i = 0; i < d->values.count; i++) {
@@ -120,9 +122,10 @@ static enum err check_values(struct op *op, const struct cloudwatch_metric_datum
 
 static enum err exclusive(struct op *op, size_t index, const char *one, const char *other)
 {
-    return BAD_COMBINATION(op, "The parameters MetricData.member.%zu.%s and "
-                               "MetricData.member.%zu.%s are mutually exclusive and you have "
-                               "specified both.",
+    return BAD_COMBINATION(op,
+                           "The parameters MetricData.member.%zu.%s and "
+                           "MetricData.member.%zu.%s are mutually exclusive and you have "
+                           "specified both.",
                            index + 1, one, index + 1, other);
 }
 
@@ -140,8 +143,9 @@ static enum err check_amounts(struct op *op, const struct cloudwatch_metric_datu
         return exclusive(op, index, "Values", "StatisticValues");
     }
     if (!d->value.is_set && !has_values && !has_set) {
-        return MISSING(op, "At least one of the parameters MetricData.member.%zu.Value or "
-                           "MetricData.member.%zu.StatisticValues must be specified.",
+        return MISSING(op,
+                       "At least one of the parameters MetricData.member.%zu.Value or "
+                       "MetricData.member.%zu.StatisticValues must be specified.",
                        index + 1, index + 1);
     }
     if (d->value.is_set) {
@@ -264,11 +268,10 @@ enum err cw_op_put_metric_data(struct op *op, struct cloudwatch *cw,
 /* "2,880" */
 static struct str with_commas(struct arena *a, size_t number)
 {
-    return number < 1000 ? arena_printf(a, "%zu", number)
-           : number < 1000000
-               ? arena_printf(a, "%zu,%03zu", number / 1000, number % 1000)
-               : arena_printf(a, "%zu,%03zu,%03zu", number / 1000000, number / 1000 % 1000,
-                              number % 1000);
+    return number < 1000      ? arena_printf(a, "%zu", number)
+           : number < 1000000 ? arena_printf(a, "%zu,%03zu", number / 1000, number % 1000)
+                              : arena_printf(a, "%zu,%03zu,%03zu", number / 1000000,
+                                             number / 1000 % 1000, number % 1000);
 }
 
 static enum err check_statistics(struct op *op,
@@ -279,8 +282,9 @@ static enum err check_statistics(struct op *op,
                                    "EndTime.");
     }
     if (!cw_period_is_valid(in->period.value)) {
-        return BAD_VALUE(op, "The parameter Period must be a multiple of 60 or one of 1, 5, 10, 20, "
-                             "30.");
+        return BAD_VALUE(op,
+                         "The parameter Period must be a multiple of 60 or one of 1, 5, 10, 20, "
+                         "30.");
     }
     if (in->statistics.count == 0 && in->extended_statistics.count == 0) {
         return BAD_COMBINATION(op, "Must specify either Statistics or ExtendedStatistics");
@@ -288,8 +292,7 @@ static enum err check_statistics(struct op *op,
     return ERR_OK;
 }
 
-static enum err parse_extended(struct op *op,
-                               const struct cloudwatch_get_metric_statistics_in *in,
+static enum err parse_extended(struct op *op, const struct cloudwatch_get_metric_statistics_in *in,
                                struct cw_stat **ret_stats)
 {
     struct cw_stat *stats =
@@ -297,8 +300,9 @@ static enum err parse_extended(struct op *op,
     for (size_t i = 0; i < in->extended_statistics.count; i++) {
         struct str name = in->extended_statistics.items[i];
         if (!cw_stat_parse(name, &stats[i]) || stats[i].kind < CW_STAT_PERCENTILE) {
-            return BAD_VALUE(op, "The value %.*s for parameter ExtendedStatistics.member.%zu is not "
-                                 "supported.",
+            return BAD_VALUE(op,
+                             "The value %.*s for parameter ExtendedStatistics.member.%zu is not "
+                             "supported.",
                              STR_ARG(name), i + 1);
         }
     }
@@ -366,9 +370,10 @@ enum err cw_op_get_metric_statistics(struct op *op, struct cloudwatch *cw,
     struct cw_window_range range = cw_span_range(&span, period);
     if (range.count > STATISTICS_POINT_MAX) {
         return BAD_COMBINATION(
-            op, "You have requested up to %.*s datapoints, which exceeds the limit of 1,440. You "
-                "may reduce the datapoints requested by increasing Period, or decreasing the time "
-                "range.",
+            op,
+            "You have requested up to %.*s datapoints, which exceeds the limit of 1,440. You "
+            "may reduce the datapoints requested by increasing Period, or decreasing the time "
+            "range.",
             STR_ARG(with_commas(&op->arena, range.count)));
     }
     struct cw_metric_name name = {

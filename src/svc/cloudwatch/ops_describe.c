@@ -101,14 +101,14 @@ static bool is_child(const struct cw_alarm *parent, struct str name)
 
 static enum err check_family(struct op *op, const struct cloudwatch_describe_alarms_in *in)
 {
-    bool has_others = in->alarm_names.count > 0 || str_is_set(in->alarm_name_prefix) ||
-                      in->state_value != CLOUDWATCH_STATE_VALUE_UNSET ||
-                      str_is_set(in->action_prefix) ||
-                      (str_is_set(in->children_of_alarm_name) &&
-                       str_is_set(in->parents_of_alarm_name));
+    bool has_others =
+        in->alarm_names.count > 0 || str_is_set(in->alarm_name_prefix) ||
+        in->state_value != CLOUDWATCH_STATE_VALUE_UNSET || str_is_set(in->action_prefix) ||
+        (str_is_set(in->children_of_alarm_name) && str_is_set(in->parents_of_alarm_name));
     if (has_others) {
-        return CW_INVALID(op, "ChildrenOfAlarmName and ParentsOfAlarmName can not be specified with "
-                              "other parameters than AlarmTypes, MaxRecords and NextToken");
+        return CW_INVALID(op,
+                          "ChildrenOfAlarmName and ParentsOfAlarmName can not be specified with "
+                          "other parameters than AlarmTypes, MaxRecords and NextToken");
     }
     return ERR_OK;
 }
@@ -146,8 +146,7 @@ static void show_family(const struct cw_alarm *alarm, bool is_child_of,
 {
     struct cw_alarm_view v = cw_alarm_view(alarm);
     if (alarm->metric != NULL) {
-        struct cloudwatch_metric_alarm *m =
-            &ret->metric_alarms.items[ret->metric_alarms.count++];
+        struct cloudwatch_metric_alarm *m = &ret->metric_alarms.items[ret->metric_alarms.count++];
         m->alarm_name = alarm->name;
         m->alarm_arn = v.arn;
         m->state_value = is_child_of ? v.state : CLOUDWATCH_STATE_VALUE_UNSET;
@@ -181,9 +180,10 @@ enum err cw_op_describe_alarms(struct op *op, struct cloudwatch *cw,
                                struct cloudwatch_describe_alarms_out *ret)
 {
     if (in->alarm_names.count > 0 && str_is_set(in->alarm_name_prefix)) {
-        return op_fail_as(op, ERR_INPUT, &cloudwatch_error_invalid_parameter_combination_exception,
-                          "The parameters AlarmNames and AlarmNamePrefix are mutually exclusive and "
-                          "you have specified both.");
+        return op_fail_as(
+            op, ERR_INPUT, &cloudwatch_error_invalid_parameter_combination_exception,
+            "The parameters AlarmNames and AlarmNamePrefix are mutually exclusive and "
+            "you have specified both.");
     }
     struct found found = {0};
     TRY(gather(op, cw, in, &found));
@@ -283,8 +283,8 @@ static enum err read_history_token(struct op *op, struct str token, struct cw_hi
     struct str text = STR_NONE;
     struct str id = STR_NONE;
     struct str at = STR_NONE;
-    if (token.len > 256 || !page_decode(&op->arena, token, &text) || !str_cut(text, ':', &id, &at) ||
-        !str_parse_i64(id, 1, INT64_MAX, &query->after_id) ||
+    if (token.len > 256 || !page_decode(&op->arena, token, &text) ||
+        !str_cut(text, ':', &id, &at) || !str_parse_i64(id, 1, INT64_MAX, &query->after_id) ||
         !str_parse_i64(at, 0, INT64_MAX, &query->after_us)) {
         return op_fail_as(op, ERR_INPUT, &cloudwatch_error_invalid_next_token, "Invalid NextToken");
     }

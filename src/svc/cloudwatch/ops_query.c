@@ -44,9 +44,10 @@ static enum err check_request(struct op *op, const struct cloudwatch_get_metric_
     for (size_t i = 0; i < in->metric_data_queries.count; i++) {
         const struct cloudwatch_metric_data_query *q = &in->metric_data_queries.items[i];
         if (q->period.is_set && q->metric_stat != NULL) {
-            return CW_INVALID(op, "The parameters MetricDataQueries.member.%zu.Period and "
-                                  "MetricDataQueries.member.%zu.MetricStat are mutually exclusive "
-                                  "and you have specified both.",
+            return CW_INVALID(op,
+                              "The parameters MetricDataQueries.member.%zu.Period and "
+                              "MetricDataQueries.member.%zu.MetricStat are mutually exclusive "
+                              "and you have specified both.",
                               i + 1, i + 1);
         }
     }
@@ -85,13 +86,13 @@ static void show(struct op *op, const struct shown *s, size_t from, size_t count
         r->timestamps.items[r->timestamps.count++] = OPT_TIME(((wall_t){.us = p->at_us}));
         r->values.items[r->values.count++] = OPT_F64(p->value);
     }
-    r->status_code =
-        is_rest ? CLOUDWATCH_STATUS_CODE_COMPLETE : CLOUDWATCH_STATUS_CODE_PARTIALDATA;
+    r->status_code = is_rest ? CLOUDWATCH_STATUS_CODE_COMPLETE : CLOUDWATCH_STATUS_CODE_PARTIALDATA;
 }
 
 /* The page of at most `most` datapoints after the first `skip`. */
 static void cut(struct op *op, const struct cloudwatch_get_metric_data_in *in,
-                const struct shown_list *all, uint64_t skip, struct cloudwatch_get_metric_data_out *ret)
+                const struct shown_list *all, uint64_t skip,
+                struct cloudwatch_get_metric_data_out *ret)
 {
     uint64_t most = (uint64_t)OPT_OR(in->max_datapoints, POINTS_MAX);
     bool is_ascending = in->scan_by == CLOUDWATCH_SCAN_BY_TIMESTAMPASCENDING;
@@ -112,8 +113,8 @@ static void cut(struct op *op, const struct cloudwatch_get_metric_data_in *in,
         shown += take;
     }
     if (skip + shown < passed) {
-        ret->next_token = page_encode(
-            &op->arena, arena_printf(&op->arena, "points:%llu", (unsigned long long)(skip + shown)));
+        ret->next_token = page_encode(&op->arena, arena_printf(&op->arena, "points:%llu",
+                                                               (unsigned long long)(skip + shown)));
     }
 }
 
@@ -136,7 +137,8 @@ enum err cw_op_get_metric_data(struct op *op, struct cloudwatch *cw,
     TRY(cw_plan_run(op, &cw->metrics, &plan, &span, true, results));
     struct shown_list all = {0};
     for (size_t i = 0; i < plan.count; i++) {
-        for (size_t s = 0; s < results[i].count && OPT_OR(plan.items[i].in->return_data, true); s++) {
+        for (size_t s = 0; s < results[i].count && OPT_OR(plan.items[i].in->return_data, true);
+             s++) {
             *ARENA_PUSH(&op->arena, &all) =
                 (struct shown){.in = plan.items[i].in, .series = &results[i].items[s]};
         }

@@ -104,8 +104,7 @@ enum err cw_op_untag_resource(struct op *op, struct cloudwatch *cw,
     struct tags have = {0};
     TRY(check_resource(op, cw, in->resource_arn));
     TRY(read_tags(op, cw->config.store, in->resource_arn, &have));
-    struct tags left =
-        tags_without(&op->arena, &have, in->tag_keys.items, in->tag_keys.count);
+    struct tags left = tags_without(&op->arena, &have, in->tag_keys.items, in->tag_keys.count);
     return write_tags(op, cw->config.store, in->resource_arn, &left);
 }
 

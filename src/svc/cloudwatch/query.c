@@ -51,8 +51,8 @@ static bool is_id(struct str id)
     bool is_good = id.len > 0 && id.len <= CW_ID_BYTES_MAX && id.ptr[0] >= 'a' && id.ptr[0] <= 'z';
     for (size_t i = 0; i < id.len && is_good; i++) {
         char c = id.ptr[i];
-        is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_';
+        is_good =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     }
     return is_good;
 }
@@ -84,8 +84,9 @@ static enum err plan_expression(struct op *op, struct cw_query *q)
 {
     struct str text = str_trim(q->in->expression);
     if (str_equal_nocase(str_slice(text, 0, 7), STR("SELECT "))) {
-        return CW_INVALID(op, "Error in expression '%.*s': Metrics Insights queries are not "
-                              "available on this endpoint.",
+        return CW_INVALID(op,
+                          "Error in expression '%.*s': Metrics Insights queries are not "
+                          "available on this endpoint.",
                           STR_ARG(q->in->id));
     }
     q->is_expression = true;
@@ -97,9 +98,10 @@ static enum err plan_query(struct op *op, const char *member, const struct cw_pl
 {
     struct str id = q->in->id;
     if (!is_id(id)) {
-        return CW_INVALID(op, "The value '%.*s' for parameter %.*s is not a valid Id: it must start "
-                              "with a lowercase letter and contain letters, digits and underscores "
-                              "only.",
+        return CW_INVALID(op,
+                          "The value '%.*s' for parameter %.*s is not a valid Id: it must start "
+                          "with a lowercase letter and contain letters, digits and underscores "
+                          "only.",
                           STR_ARG(id), STR_ARG(MEMBER_NAME(op, member, index, "Id")));
     }
     for (size_t i = 0; i < index; i++) {
@@ -109,12 +111,12 @@ static enum err plan_query(struct op *op, const char *member, const struct cw_pl
         }
     }
     if ((q->in->metric_stat != NULL) == str_is_set(q->in->expression)) {
-        return CW_INVALID(op, "The parameters %.*s and Expression are mutually exclusive and exactly "
-                              "one of them must be specified.",
+        return CW_INVALID(op,
+                          "The parameters %.*s and Expression are mutually exclusive and exactly "
+                          "one of them must be specified.",
                           STR_ARG(MEMBER_NAME(op, member, index, "MetricStat")));
     }
-    return q->in->metric_stat != NULL ? plan_metric(op, member, index, q)
-                                      : plan_expression(op, q);
+    return q->in->metric_stat != NULL ? plan_metric(op, member, index, q) : plan_expression(op, q);
 }
 
 /* Every id that an expression names is done. Unknown ids are refused when the expression runs. */
@@ -148,8 +150,9 @@ static enum err plan_order(struct op *op, struct cw_plan *plan)
             while (is_done[stuck]) {
                 stuck++;
             }
-            return CW_INVALID(op, "Error in expression '%.*s': The expression refers to itself, "
-                                  "directly or through other expressions.",
+            return CW_INVALID(op,
+                              "Error in expression '%.*s': The expression refers to itself, "
+                              "directly or through other expressions.",
                               STR_ARG(plan->items[stuck].in->id));
         }
     }
@@ -198,9 +201,10 @@ enum err cw_series_read(struct op *op, struct cw_metrics *m, const struct cw_met
                         const struct cw_window_range *range, struct cw_series *ret_series)
 {
     if (range->count > CW_GRID_MAX) {
-        return CW_INVALID(op, "You have requested up to %zu datapoints, which exceeds the limit of "
-                              "%d. You may reduce the datapoints requested by increasing Period, or "
-                              "decreasing the time range.",
+        return CW_INVALID(op,
+                          "You have requested up to %zu datapoints, which exceeds the limit of "
+                          "%d. You may reduce the datapoints requested by increasing Period, or "
+                          "decreasing the time range.",
                           range->count, CW_GRID_MAX);
     }
     struct cw_series s = grid_of(range);

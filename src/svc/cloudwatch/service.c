@@ -9,8 +9,8 @@
 #include "svc/cloudwatch/judge.h"
 #include "svc/cloudwatch/ticks.h"
 
-#define BASE_US_MIN    20000          /* windows are not closed more often than this */
-#define FLUSH_ENGINE   DUR_S(10)      /* the engine's own datapoints may be lost for so long */
+#define BASE_US_MIN    20000     /* windows are not closed more often than this */
+#define FLUSH_ENGINE   DUR_S(10) /* the engine's own datapoints may be lost for so long */
 #define EXPIRE_EVERY   DUR_S(60)
 #define TURN_APART_MIN DUR_MS(1)
 
@@ -59,8 +59,7 @@ static void close_window(struct cloudwatch *cw, int64_t boundary)
 {
     auto_op struct op op = {0};
     cw_op_init(&op, cw, STR(""));
-    enum err e =
-        cw_engine_close_window(&op, &cw->engine, &cw->metrics, boundary - cw->base_ticks);
+    enum err e = cw_engine_close_window(&op, &cw->engine, &cw->metrics, boundary - cw->base_ticks);
     if (e != ERR_OK) {
         log_warn("cloudwatch", "the counters of a window were not taken whole: %s", op.note.text);
     }
@@ -189,8 +188,7 @@ void cloudwatch_put(struct cloudwatch *cw, struct str region, struct str namespa
     cw_bucket_add(&b, value, 1);
     int64_t tick = cw_tick_floor(cw_tick_of(at), 60);
     if (cw_metrics_add(&op, &cw->metrics, &name, unit, false, tick, &b) != ERR_OK) {
-        log_warn("cloudwatch", "metric=%.*s was not taken: %s", STR_ARG(metric_name),
-                 op.note.text);
+        log_warn("cloudwatch", "metric=%.*s was not taken: %s", STR_ARG(metric_name), op.note.text);
     }
     cw_bucket_fini(&b);
     cw_flush_within(cw, FLUSH_ENGINE);
@@ -246,6 +244,6 @@ static enum err see_alarm_span(void *self, struct op *op, struct str name, dur_t
 
 void cloudwatch_port_alarms(struct cloudwatch *cw, struct port_alarms *ret)
 {
-    *ret = (struct port_alarms){
-        .self = cw, .see_alarm = see_alarm, .see_alarm_span = see_alarm_span};
+    *ret =
+        (struct port_alarms){.self = cw, .see_alarm = see_alarm, .see_alarm_span = see_alarm_span};
 }

@@ -257,10 +257,8 @@ static bool parse_ranged_name(struct str text, struct cw_stat *ret_stat)
         double percent = 0;
         if (str_is_set(lower) && str_starts_with(text, lower) &&
             parse_bound(str_from(text, lower.len), &percent) && percent <= 100) {
-            *ret_stat = (struct cw_stat){.kind = range_names[i].kind,
-                                         .is_percent = true,
-                                         .has_high = true,
-                                         .high = percent};
+            *ret_stat = (struct cw_stat){
+                .kind = range_names[i].kind, .is_percent = true, .has_high = true, .high = percent};
             return true;
         }
         if (str_is_set(upper) && str_starts_with(text, upper) && text.len > upper.len + 2 &&
@@ -327,7 +325,8 @@ static double clamp(double value, double low, double high)
 static struct range_sum sum_by_rank(const struct cw_stat *stat, const struct cw_bucket *b)
 {
     double low = stat->has_low ? floor(stat->low * b->sample_count / 100 + 1e-9) : 0;
-    double high = stat->has_high ? ceil(stat->high * b->sample_count / 100 - 1e-9) : b->sample_count;
+    double high =
+        stat->has_high ? ceil(stat->high * b->sample_count / 100 - 1e-9) : b->sample_count;
     struct range_sum r = {0};
     double rank = 0;
     for (size_t i = 0; i < b->pair_count; i++) {
