@@ -113,7 +113,7 @@ void httpio_conn_refuse(struct httpio_conn *c, unsigned status)
 {
     c->state = CONN_HANDLER;
     c->x = (struct httpio_exchange){.server = c->server, .head = &c->head};
-    c->drops_body = false;
+    c->drops_body = c->has_head && c->drops_body;
     char text[64];
     struct str phrase = str_of(h1_status_phrase(status));
     size_t len = phrase.len < sizeof(text) - 1 ? phrase.len : sizeof(text) - 1;
@@ -138,6 +138,7 @@ static void hand_over(struct httpio_conn *c)
         .query = h1_str(h, h->query),
         .host = h1_str(h, h->host),
         .body = buf_str(&c->body.out),
+        .packed_body = c->body.is_gzip ? buf_str(&c->body.packed) : STR_NONE,
         .peer = &c->peer,
     };
     c->server->handler(c->server, &c->x);
@@ -204,7 +205,6 @@ static bool step_head(struct httpio_conn *c)
         return false;
     case H1_BAD:
         c->keeps_alive = false;
-        c->drops_body = false;
         httpio_conn_refuse(c, c->head.status);
         return true;
     case H1_DONE:

@@ -33,7 +33,8 @@ struct httpio_exchange {
     struct str path;  /* from "/" on, as received */
     struct str query; /* behind "?", may be empty */
     struct str host;
-    struct str body; /* whole and unpacked */
+    struct str body;        /* whole and unpacked */
+    struct str packed_body; /* as sent, when it was packed; else absent */
     const struct net_addr *peer;
     /* For whoever answers later. */
     void *user;

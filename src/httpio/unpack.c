@@ -35,6 +35,7 @@ void httpio_unpack_fini(struct httpio_unpack *u)
 {
     close_stream(u);
     buf_fini(&u->out);
+    buf_fini(&u->packed);
     httpio_unpack_init(u);
 }
 
@@ -42,7 +43,9 @@ unsigned httpio_unpack_begin(struct httpio_unpack *u, struct str encoding, size_
 {
     close_stream(u);
     buf_reset(&u->out);
+    buf_fini(&u->packed);
     u->out.max_bytes = bytes_max;
+    u->packed.max_bytes = bytes_max;
     u->in_bytes = 0;
     u->is_gzip =
         str_equal_nocase(encoding, STR("gzip")) || str_equal_nocase(encoding, STR("x-gzip"));
@@ -105,6 +108,8 @@ unsigned httpio_unpack_add(struct httpio_unpack *u, struct str piece)
         CHECK(!u->out.is_overflown);
         return 0;
     }
+    buf_add(&u->packed, piece);
+    CHECK(!u->packed.is_overflown);
     struct str rest = piece;
     bool goes_on = rest.len > 0;
     memcpy(&u->z.next_in, &rest.ptr, sizeof(rest.ptr)); /* zlib's type is not const */

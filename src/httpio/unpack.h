@@ -8,7 +8,8 @@
 #include <zlib.h>
 
 struct httpio_unpack {
-    struct buf out; /* at most the limit given */
+    struct buf out;    /* at most the limit given */
+    struct buf packed; /* gzip only: what came in, because signatures are of that */
     size_t in_bytes;
     bool is_gzip;
     bool has_stream; /* gzip is open */

@@ -89,6 +89,10 @@ enum err net_listen(struct op *op, const struct net_addr *addr,
     if (!bind_to(fd, addr)) {
         return op_fail_errno(op, "could not bind to %s", text);
     }
+    /* set after bind, the option does not let us share what somebody else has opened */
+    if (o->opens_shared_port && is_ip(addr) && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+        return op_fail_errno(op, "could not share the port of %s", text);
+    }
     mode_t mode = o->unix_mode == 0 ? UNIX_MODE_DEFAULT : o->unix_mode;
     if (net_addr_is_unix(addr) && chmod(addr->un.sun_path, mode) == -1) {
         return op_fail_errno(op, "could not set the mode of %s", text);

@@ -10,12 +10,13 @@
 #define NET_FDS_MAX         64 /* descriptors with one message; the kernel's own limit is 253 */
 
 struct net_listen_options {
-    int backlog;         /* 0: NET_BACKLOG_DEFAULT; the kernel caps it at net.core.somaxconn */
-    bool is_shared_port; /* SO_REUSEPORT: several sockets share the port */
-    bool may_be_foreign; /* IP_FREEBIND: bind before the address exists */
-    bool is_v6_only;     /* else [::] takes IPv4 as well */
-    int accept_delay_s;  /* TCP_DEFER_ACCEPT; 0: none */
-    mode_t unix_mode;    /* of a Unix socket's file; 0: 0600 */
+    int backlog;            /* 0: NET_BACKLOG_DEFAULT; the kernel caps it at net.core.somaxconn */
+    bool opens_shared_port; /* the port must be free, then others may join it */
+    bool is_shared_port;    /* SO_REUSEPORT: joins whoever of our user shares the port */
+    bool may_be_foreign;    /* IP_FREEBIND: bind before the address exists */
+    bool is_v6_only;        /* else [::] takes IPv4 as well */
+    int accept_delay_s;     /* TCP_DEFER_ACCEPT; 0: none */
+    mode_t unix_mode;       /* of a Unix socket's file; 0: 0600 */
 };
 
 /* Bound and listening. A Unix path where nobody listens any more is taken over. options may be

@@ -9,7 +9,7 @@
 /* Descriptors of a role at birth. */
 #define PROC_ROLE_CHANNEL_FD  3 /* to sup */
 #define PROC_ROLE_COUNTERS_FD 4 /* the shared counter memory (memfd); both roles map it */
-/* argv of a role: program, PROC_ROLE_MARK, name, then the arguments of `hitless serve`. */
+/* argv of a role: program, PROC_ROLE_MARK, name, generation, then the words behind `serve`. */
 #define PROC_ROLE_MARK "@role"
 
 enum proc_sup_message {

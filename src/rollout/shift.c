@@ -279,8 +279,9 @@ static enum shift_cause find_cause(const struct view *v)
     if (v->row->is_stop_asked) {
         return SHIFT_CAUSE_STOP;
     }
-    if (s->is_alarm && v->config->kind == SHIFT_FORWARD) {
-        return SHIFT_CAUSE_ALARM; /* going back is what the alarm asks for */
+    /* going back is what the alarm asks for; one that stands from the start shows in Install */
+    if (s->is_alarm && v->config->kind == SHIFT_FORWARD && v->row->state >= SHIFT_INSTALLING) {
+        return SHIFT_CAUSE_ALARM;
     }
     if (v->row->is_refused) {
         return SHIFT_CAUSE_REFUSED;
@@ -436,13 +437,15 @@ static bool rolls_back(const struct view *v)
         return v->config->rolls_back_on_stop;
     case SHIFT_CAUSE_SERVICE_GONE:
         return false;
+    case SHIFT_CAUSE_REFUSED:
+        /* refused before anything was made: there is nothing to take back */
+        return v->config->rolls_back_on_failure && v->sight->green.is_there;
     case SHIFT_CAUSE_NONE:
     case SHIFT_CAUSE_HOOK_FAILED:
     case SHIFT_CAUSE_HOOK_TIMEOUT:
     case SHIFT_CAUSE_TASKS_FAILED:
     case SHIFT_CAUSE_TIMEOUT:
     case SHIFT_CAUSE_LOST:
-    case SHIFT_CAUSE_REFUSED:
     default:
         return v->config->rolls_back_on_failure;
     }

@@ -134,6 +134,9 @@ static void set_deadline(struct runtime_container *c, dur_t after)
 
 void runtime_resume_container(struct runtime_container *c)
 {
+    if (c->phase == RUNTIME_PHASE_STARTING) {
+        set_deadline(c, start_timeout_of(c));
+    }
     if (c->phase != RUNTIME_PHASE_RUNNING) {
         return;
     }
@@ -161,6 +164,12 @@ static void begin_pull(struct runtime_container *c)
     }
 }
 
+bool runtime_may_always_start(const struct runtime_container *c)
+{
+    (void)c;
+    return true;
+}
+
 static void begin_start(struct runtime_container *c)
 {
     move_to(c, RUNTIME_PHASE_STARTING);
@@ -175,7 +184,9 @@ static void start_when_it_may(struct runtime_container *c)
     struct runtime_depends_answer a = runtime_depends_may_start(c->task->spec, sights, c->index);
     switch (a.verdict) {
     case RUNTIME_DEPENDS_START:
-        begin_start(c);
+        if (c->task->rt->effects->may_start(c)) {
+            begin_start(c);
+        }
         return;
     case RUNTIME_DEPENDS_WAIT:
         return;
@@ -191,14 +202,19 @@ static void start_when_it_may(struct runtime_container *c)
     }
 }
 
+static void kill_once(struct runtime_container *c)
+{
+    if (!c->is_killed) {
+        c->is_killed = true;
+        c->task->rt->effects->send_kill(c);
+    }
+}
+
 static void stop_when_it_may(struct runtime_container *c)
 {
     const struct runtime_effects *effects = c->task->rt->effects;
     if (c->wants_kill) {
-        if (!c->is_killed) {
-            c->is_killed = true;
-            effects->send_kill(c);
-        }
+        kill_once(c);
         return;
     }
     if (c->note.stop_sent_at.us != 0) {
@@ -223,10 +239,14 @@ static void step_stopping(struct runtime_container *c)
     case RUNTIME_PHASE_PULLED:
         runtime_container_failed(c, STR_NONE);
         return;
+    case RUNTIME_PHASE_STARTING: /* its end is near: started or failed */
+        if (c->wants_kill) {
+            kill_once(c);
+        }
+        return;
     case RUNTIME_PHASE_RUNNING:
         stop_when_it_may(c);
         return;
-    case RUNTIME_PHASE_STARTING: /* its end is near: started or failed */
     case RUNTIME_PHASE_EXITED:
     case RUNTIME_PHASE_FAILED:
         return;

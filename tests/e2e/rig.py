@@ -271,7 +271,7 @@ class Shop:
 
     def register(self, **env):
         answer = self.ecs.register_task_definition(
-            family=self.name, networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512",
+            family=self.name, executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/ecsTaskExecutionRole", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512",
             containerDefinitions=[{**shop_container(**env), "logConfiguration": {
                 "logDriver": "awslogs", "options": {"awslogs-group": f"/ecs/{self.name}", "awslogs-region": REGION,
                                                     "awslogs-stream-prefix": "ecs", "awslogs-create-group": "true"}}}])

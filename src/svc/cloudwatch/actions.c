@@ -87,10 +87,10 @@ static void add_metric_of_trigger(struct json_writer *w, struct arena *a,
     add_text(w, "Namespace", m->namespace);
     bool is_extended = str_is_set(m->extended_statistic);
     add_text(w, "StatisticType", is_extended ? STR("ExtendedStatistic") : STR("Statistic"));
-    struct str statistic = str_of(shape_enum_name(&shape_cloudwatch_statistic, m->statistic));
+    struct str statistic = str_of(shape_enum_name(&shape_cloudwatch_statistic, (int)m->statistic));
     add_text(w, is_extended ? "ExtendedStatistic" : "Statistic",
              is_extended ? m->extended_statistic : upper(a, statistic));
-    add_text(w, "Unit", str_of(shape_enum_name(&shape_cloudwatch_standard_unit, m->unit)));
+    add_text(w, "Unit", str_of(shape_enum_name(&shape_cloudwatch_standard_unit, (int)m->unit)));
     add_dimensions(w, &m->dimensions);
 }
 
@@ -110,9 +110,9 @@ static void add_trigger(struct json_writer *w, struct arena *a, const struct cw_
         json_key(w, STR("DatapointsToAlarm"));
         json_add_i64(w, alarm->decision.datapoints_to_alarm);
     }
-    add_text(
-        w, "ComparisonOperator",
-        str_of(shape_enum_name(&shape_cloudwatch_comparison_operator, m->comparison_operator)));
+    add_text(w, "ComparisonOperator",
+             str_of(shape_enum_name(&shape_cloudwatch_comparison_operator,
+                                    (int)m->comparison_operator)));
     json_key(w, STR("Threshold"));
     json_add_f64(w, alarm->decision.threshold);
     add_text(w, "TreatMissingData",

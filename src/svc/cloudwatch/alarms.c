@@ -15,7 +15,7 @@ static const struct store_kind composite_alarms = {"cloudwatch.composite_alarm",
 
 struct str cw_state_name(enum cloudwatch_state_value state)
 {
-    return str_of(shape_enum_name(&shape_cloudwatch_state_value, state));
+    return str_of(shape_enum_name(&shape_cloudwatch_state_value, (int)state));
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -50,7 +50,7 @@ static enum err make_decision(struct op *op, struct cw_alarm *alarm)
 static enum err make_statistic(struct op *op, struct cw_alarm *alarm)
 {
     const struct cloudwatch_metric_alarm *row = alarm->metric;
-    struct str name = str_of(shape_enum_name(&shape_cloudwatch_statistic, row->statistic));
+    struct str name = str_of(shape_enum_name(&shape_cloudwatch_statistic, (int)row->statistic));
     if (str_is_set(row->extended_statistic)) {
         name = row->extended_statistic;
     }

@@ -412,7 +412,7 @@ static enum err judge_metric(struct op *op, struct cloudwatch *cw, struct change
     }
     const struct cloudwatch_metric_alarm *row = alarm->metric;
     struct cw_alarm_words words = {
-        .unit = str_of(shape_enum_name(&shape_cloudwatch_standard_unit, row->unit)),
+        .unit = str_of(shape_enum_name(&shape_cloudwatch_standard_unit, (int)row->unit)),
         .period_s = alarm->period,
         .now = op->now,
     };
@@ -420,7 +420,7 @@ static enum err judge_metric(struct op *op, struct cloudwatch *cw, struct change
         words.statistic =
             str_is_set(row->extended_statistic)
                 ? row->extended_statistic
-                : str_of(shape_enum_name(&shape_cloudwatch_statistic, row->statistic));
+                : str_of(shape_enum_name(&shape_cloudwatch_statistic, (int)row->statistic));
     }
     return add_change(
         op, all, alarm, v.state,

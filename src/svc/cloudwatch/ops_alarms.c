@@ -149,9 +149,10 @@ static enum err check_low_samples(struct op *op, const struct cloudwatch_put_met
                           STR_ARG(option));
     }
     if (!str_starts_with(in->extended_statistic, STR("p"))) {
-        struct str name = str_is_set(in->extended_statistic)
-                              ? in->extended_statistic
-                              : str_of(shape_enum_name(&shape_cloudwatch_statistic, in->statistic));
+        struct str name =
+            str_is_set(in->extended_statistic)
+                ? in->extended_statistic
+                : str_of(shape_enum_name(&shape_cloudwatch_statistic, (int)in->statistic));
         return CW_INVALID(op,
                           "Option evaluateLowSampleCountPercentile can not be applied with "
                           "statistic %.*s. This option is enabled only for percentile "

@@ -52,8 +52,7 @@ static enum err fill_settings(struct op *op, const struct ecs_cluster_settings *
     for (size_t i = 0; i < in->count; i++) {
         struct str value = in->items[i].value;
         if (in->items[i].name != ECS_CLUSTER_SETTING_NAME_CONTAINERINSIGHTS ||
-            !(STR_IS(value, "enabled") || STR_IS(value, "disabled") ||
-              STR_IS(value, "enhanced"))) {
+            !(STR_IS(value, "enabled") || STR_IS(value, "disabled") || STR_IS(value, "enhanced"))) {
             return fail_parameter(op, "Invalid cluster setting value: %.*s", STR_ARG(value));
         }
         insights = value;
@@ -121,8 +120,8 @@ static enum err fill_providers(struct op *op, const struct ecs_string_list *prov
     return ERR_OK;
 }
 
-static struct ecs_cluster_service_connect_defaults *
-fill_defaults(struct op *op, const struct ecs_cluster_service_connect_defaults_request *in)
+static struct ecs_cluster_service_connect_defaults *fill_defaults(
+    struct op *op, const struct ecs_cluster_service_connect_defaults_request *in)
 {
     if (in == NULL || in->namespace.len == 0) {
         return NULL;
@@ -270,8 +269,9 @@ enum err ecs_create_cluster(struct op *op, struct ecs *ecs, const struct ecs_cre
 {
     struct str name = ecs_default(in->cluster_name, STR("default"));
     if (!name_is(name, 1, ECS_NAME_BYTES_MAX, STR("-_"))) {
-        return fail_parameter(op, "The cluster name has up to %d letters, digits, hyphens and "
-                                  "underscores",
+        return fail_parameter(op,
+                              "The cluster name has up to %d letters, digits, hyphens and "
+                              "underscores",
                               ECS_NAME_BYTES_MAX);
     }
     struct ecs_cluster row = {0};
@@ -318,8 +318,8 @@ static enum err describe_one(struct op *op, struct ecs *ecs, struct str name_or_
     enum err e = get_cluster(op, ecs, name_or_arn, &row);
     if (e == ERR_NOT_FOUND || e == ERR_INPUT) {
         op_note_clear(op);
-        struct str arn = arn_looks_like_one(name_or_arn) ? name_or_arn
-                                                         : ecs_cluster_arn(op, name_or_arn);
+        struct str arn =
+            arn_looks_like_one(name_or_arn) ? name_or_arn : ecs_cluster_arn(op, name_or_arn);
         ecs_add_failure(op, &ret->failures, arn, STR("MISSING"));
         return ERR_OK;
     }

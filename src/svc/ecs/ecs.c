@@ -197,9 +197,9 @@ void ecs_service_seat_drop(struct service_seat *seat)
 {
     struct arena a;
     arena_init(&a);
-    (void)map_remove(&seat->ecs->service_seats,
-                     service_seat_key(&a, str_of(seat->region), str_of(seat->cluster),
-                                      str_of(seat->name)));
+    (void)map_remove(
+        &seat->ecs->service_seats,
+        service_seat_key(&a, str_of(seat->region), str_of(seat->cluster), str_of(seat->name)));
     arena_fini(&a);
     ev_defer_cancel(&seat->turn);
     ev_timer_stop(&seat->wake);
@@ -347,11 +347,20 @@ static void wake_all(struct ecs *ecs)
     }
 }
 
+/* Both sides know their tasks. */
+static void begin_work(struct ecs *ecs)
+{
+    stop_strangers(ecs);
+    wake_all(ecs);
+}
+
 static void on_runtime_ready(void *self)
 {
     struct ecs *ecs = self;
-    stop_strangers(ecs);
-    wake_all(ecs);
+    ecs->is_ready = true;
+    if (ecs->is_started) {
+        begin_work(ecs);
+    }
 }
 
 /* ---- life -------------------------------------------------------------------------------------*/
@@ -401,13 +410,14 @@ enum err ecs_start(struct op *op, struct ecs *ecs)
     for (size_t i = 0; i < services.count; i++) {
         const struct engine_ecs_service *row = services.items[i].value;
         if (!STR_IS(row->service->status, "INACTIVE")) {
-            (void)seat_service(ecs, &op->arena, services.items[i].region,
-                               services.items[i].parent, row->service->service_name);
+            (void)seat_service(ecs, &op->arena, services.items[i].region, services.items[i].parent,
+                               row->service->service_name);
         }
     }
     ev_timer_set(ecs->config.loop, &ecs->sweep, ECS_SWEEP_EVERY, ecs_sweep);
-    if (ecs->rt->is_ready) {
-        on_runtime_ready(ecs);
+    ecs->is_started = true;
+    if (ecs->is_ready) {
+        begin_work(ecs);
     } else {
         wake_all(ecs);
     }

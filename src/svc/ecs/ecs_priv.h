@@ -1,10 +1,12 @@
 #pragma once
 /* What the files of this service share. */
 
+#include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/map.h"
 #include "ev/loop.h"
 #include "gen/engine.h"
+#include "rollout/service.h"
 #include "store/store.h"
 #include "svc/common/arn.h"
 #include "svc/common/ids.h"
@@ -13,10 +15,19 @@
 #include "svc/ecs/ecs.h"
 #include "svc/ecs/limits.h"
 
+/* A service by its names. */
+struct service_ref {
+    struct str cluster;
+    struct str name;
+    struct str key; /* "<cluster>/<name>" */
+};
+
 struct ecs {
     struct ecs_config config;
     struct runtime_sink sink;
     struct runtime *rt;       /* NULL until ecs_set_runtime() */
+    bool is_ready;            /* the runtime knows its tasks */
+    bool is_started;          /* we know ours */
     struct map task_seats;    /* task id -> struct task_seat */
     struct map service_seats; /* "<region> <cluster>/<service>" -> struct service_seat */
     struct ev_timer sweep;
@@ -92,6 +103,10 @@ bool ecs_task_set_ref(struct str text, struct str *ret_digits);
 /* arn:...:<type>/<cluster>/<service>/<id>; gives the row's key. False: not of here. */
 bool ecs_service_part_ref(struct op *op, struct str arn, struct str type, struct str *ret_key);
 
+/* Keys unique, lengths, characters; InvalidParameterException. */
+enum err ecs_tags_check(struct op *op, const struct ecs_tags *tags);
+struct service_ref ecs_make_ref(struct op *op, struct str cluster, struct str name);
+
 /* ---- clusters (clusters.c)
  * ---------------------------------------------------------------------*/
 
@@ -129,6 +144,7 @@ const struct ecs_container_definition *ecs_container_find(const struct ecs_task_
                                                           struct str name);
 /* An essential container has a health check. */
 bool ecs_has_container_check(const struct ecs_task_definition *td);
+bool ecs_is_checked(const struct ecs_container_definition *c);
 static inline bool ecs_is_essential(const struct ecs_container_definition *c)
 {
     return OPT_OR(c->essential, true);
@@ -150,24 +166,22 @@ enum err ecs_network_check(struct op *op, const struct ecs_task_definition *td,
 /* Copy with the defaults that AWS answers with; NULL stays NULL. */
 struct ecs_network_configuration *ecs_network_fill(struct op *op,
                                                    const struct ecs_network_configuration *n);
+/* needs_listener: as AWS asks of a service's groups; a task set's gets its listener later. */
 enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
                                   const struct ecs_task_definition *td,
-                                  const struct ecs_load_balancers *lbs);
+                                  const struct ecs_load_balancers *lbs, bool needs_listener);
 /* What a task or service of this launch type may ask for; the platform that LATEST means. */
 enum err ecs_launch_check(struct op *op, const struct ecs_task_definition *td,
                           enum ecs_launch_type launch_type);
 enum err ecs_platform_check(struct op *op, enum ecs_launch_type launch_type, struct str version);
 struct str ecs_platform_version(enum ecs_launch_type launch_type, struct str asked);
 struct str ecs_platform_family(enum ecs_launch_type launch_type);
+/* What a strategy chooses; writes *launch_type only when it chooses. */
+void ecs_pick_capacity(const struct ecs_capacity_provider_strategy *s,
+                       enum ecs_launch_type *launch_type, struct str *ret_provider);
 
 /* ---- services (services.c, service_update.c, service_check.c, service_view.c)
  * ------------------*/
-
-struct service_ref {
-    struct str cluster;
-    struct str name;
-    struct str key; /* "<cluster>/<name>" */
-};
 
 enum err ecs_service_find(struct op *op, struct ecs *ecs, struct str cluster, struct str service,
                           struct service_ref *ret_ref, struct engine_ecs_service *ret);
@@ -182,6 +196,13 @@ static inline bool ecs_service_has_task_sets(const struct ecs_service *s)
 {
     return ecs_service_controller(s) != ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS;
 }
+/* Tasks of a service by where they are; of one owner, or of all (absent). */
+struct task_counts {
+    int32_t running;
+    int32_t pending;
+    int32_t wanted; /* live, and not told to stop */
+};
+struct task_counts ecs_count_tasks(const struct store_items *tasks, struct str owner_id);
 /* As the API shows it now: counts, deployments, task sets, events. */
 enum err ecs_service_view(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                           const struct engine_ecs_service *row, bool with_tags,
@@ -192,6 +213,31 @@ enum err ecs_deployment_configuration_fill(struct op *op,
                                            const struct ecs_deployment_configuration *have,
                                            const struct ecs_service *service,
                                            struct ecs_deployment_configuration **ret);
+/* What a service may carry that this engine does not offer; refused when used. */
+struct service_extras {
+    const struct ecs_service_registries *registries;
+    const struct ecs_service_connect_configuration *connect;
+    const struct ecs_service_volume_configurations *volumes;
+    const struct ecs_vpc_lattice_configurations *lattice;
+};
+enum err ecs_extras_check(struct op *op, const struct service_extras *x);
+enum err ecs_placement_check(struct op *op, enum ecs_launch_type launch_type,
+                             const struct ecs_placement_constraints *constraints,
+                             const struct ecs_placement_strategies *strategies);
+enum err ecs_desired_count_check(struct op *op, int32_t desired_count);
+/* Launch type or strategy: what was asked for, else the cluster's default, else EC2. */
+enum err ecs_launch_resolve(struct op *op, const struct ecs_cluster *cluster,
+                            enum ecs_launch_type launch_type,
+                            const struct ecs_capacity_provider_strategy *strategy,
+                            enum ecs_launch_type *ret_launch_type,
+                            struct ecs_capacity_provider_strategy *ret_strategy);
+/* Checks a wish with launch type, strategy, network and load balancers against the definition and
+ * fills in the rest. */
+enum err ecs_wish_complete(struct op *op, struct ecs *ecs, const struct ecs_task_definition *td,
+                           struct str asked_platform, bool needs_listener,
+                           struct ecs_service_revision *wish);
+enum err ecs_event_say(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                       const struct rollout_event *event);
 enum err ecs_event_add(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                        struct str message);
 enum err ecs_events_list(struct op *op, struct ecs *ecs, const struct service_ref *ref,
@@ -200,13 +246,9 @@ enum err ecs_events_list(struct op *op, struct ecs *ecs, const struct service_re
 /* ---- deployments, service deployments, revisions (deployments.c)
  * -------------------------------*/
 
-/* What a revision pins down. */
-struct service_wish {
-    struct ecs_service_revision revision; /* without ARNs and createdAt */
-};
-
-/* A new PRIMARY deployment of the service by this revision, in the caller's transaction: its three
- * rows; the PRIMARY of before becomes ACTIVE; row gets the revision's values, and is stored. */
+/* A new PRIMARY deployment of the service by this wish (a revision without ARNs and createdAt), in
+ * the caller's transaction: its three rows; the PRIMARY of before becomes ACTIVE; row gets the
+ * revision's values, and is stored. */
 enum err ecs_deployment_begin(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                               struct engine_ecs_service *row,
                               const struct ecs_service_revision *wish);
@@ -220,10 +262,50 @@ enum err ecs_service_deployment_find(struct op *op, struct ecs *ecs, const struc
                                      struct str arn, struct engine_ecs_service_deployment *ret);
 enum err ecs_service_deployment_put(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                                     struct engine_ecs_service_deployment *row);
+/* The new PRIMARY deployment of a rollback, in the caller's transaction; row is not stored yet. */
+enum err ecs_deployment_roll_back(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                                  struct engine_ecs_service *row,
+                                  const struct engine_ecs_deployment *failed,
+                                  const struct engine_ecs_deployment *from,
+                                  const struct rollout_deployment *next);
+struct deployment_news {
+    int32_t desired_count;
+    struct ecs_string_list triggered_alarms;
+    bool is_rolled_back; /* a rollback begins in the same transaction */
+};
+/* Brings the service deployment up to date after its deployment changed. */
+enum err ecs_service_deployment_follow(struct op *op, struct ecs *ecs,
+                                       const struct service_ref *ref,
+                                       const struct engine_ecs_deployment *row,
+                                       const struct deployment_news *news);
 /* Copies what a revision pins down into the service as the API shows it. */
 void ecs_service_take_revision(struct ecs_service *s, const struct ecs_service_revision *r);
-enum err ecs_fill_task_set_out(struct op *op, const struct engine_ecs_task_set *row,
-                               struct ecs_task_set *ret);
+
+/* ---- the scheduler's memory in a row (scheduler_rows.c)
+ * ----------------------------------------*/
+
+struct rollout_memory ecs_memory_read(const struct engine_ecs_memory *row);
+struct engine_ecs_memory *ecs_memory_write(struct op *op, const struct rollout_memory *m);
+/* Any service update clears the restart throttle. */
+void ecs_memory_update(struct op *op, struct engine_ecs_memory **memory);
+struct rollout_deployment ecs_deployment_read(const struct engine_ecs_deployment *row);
+void ecs_deployment_write(const struct rollout_deployment *d, struct engine_ecs_deployment *row);
+
+/* ---- task sets (task_sets.c, task_set_port.c)
+ * --------------------------------------------------*/
+
+/* The first task set of a CODE_DEPLOY service, PRIMARY, by what the service says. */
+enum err ecs_task_set_begin(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                            const struct engine_ecs_service *row);
+/* computedDesiredCount of all after the service's desired count changed. */
+enum err ecs_task_sets_count_again(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                                   const struct engine_ecs_service *row);
+enum err ecs_task_set_put(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                          struct engine_ecs_task_set *row);
+void ecs_task_set_view(const struct engine_ecs_task_set *row, const struct store_items *tasks,
+                       struct ecs_task_set *ret);
+enum err ecs_task_sets_list(struct op *op, struct ecs *ecs, const struct service_ref *ref,
+                            struct store_items *ret);
 
 /* ---- tasks (task_rows.c)
  * -----------------------------------------------------------------------*/
@@ -253,12 +335,18 @@ enum err ecs_task_put(struct op *op, struct ecs *ecs, struct engine_ecs_task *ro
 /* Reads without a turn: for what no machine looks at. */
 enum err ecs_task_get(struct op *op, struct ecs *ecs, struct str cluster, struct str id,
                       struct engine_ecs_task *ret);
+/* As asked for in a list: an ARN as it is, an id made one. */
+struct str ecs_task_arn_of(struct op *op, struct str cluster, struct str asked);
+bool ecs_task_is_protected(const struct engine_ecs_task *row, wall_t now);
 struct str ecs_task_id(const struct ecs_task *t);
 struct str ecs_task_cluster(const struct ecs_task *t);
 /* Decides the stop and takes the first step of it: deregisters the targets. Changes nothing when
  * the stop was decided before. In the caller's transaction; the caller stores the row. */
 enum err ecs_task_begin_stop(struct op *op, struct ecs *ecs, struct engine_ecs_task *row,
                              enum ecs_task_stop_code code, struct str reason);
+/* An event of the task's service, if it has one, about one of its targets. */
+enum err ecs_task_say(struct op *op, struct ecs *ecs, const struct engine_ecs_task *row,
+                      enum rollout_event_kind kind, struct str target_group_arn);
 /* Tasks of a service that are not STOPPED, or whose end the scheduler has not counted yet. */
 enum err ecs_service_tasks(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                            struct store_items *ret);
@@ -309,6 +397,9 @@ void ecs_wake_task(struct op *op, struct ecs *ecs, struct str cluster, struct st
 void ecs_wake_service(struct op *op, struct ecs *ecs, struct str cluster, struct str service);
 /* Now; for events from outside. */
 void ecs_task_seat_wake(struct task_seat *seat);
+void ecs_task_seat_wake_after(struct task_seat *seat, dur_t after);
+void ecs_service_seat_wake(struct service_seat *seat);
+void ecs_service_seat_wake_after(struct service_seat *seat, dur_t after);
 void ecs_task_seat_drop(struct task_seat *seat);
 void ecs_service_seat_drop(struct service_seat *seat);
 /* What the seat watches from now on. Copies. */
@@ -321,6 +412,14 @@ void ecs_service_turn(struct service_seat *seat); /* scheduler.c */
 void ecs_task_log_event(struct task_seat *seat, const struct runtime_event *event);
 void ecs_task_logs_drop(struct task_seat *seat);
 void ecs_sweep(struct ev_timer *t); /* sweep.c */
+
+/* Takes over what the runtime shows; false when the row knew all of it (task_sight.c). */
+bool ecs_task_absorb(struct op *op, struct engine_ecs_task *row,
+                     const struct runtime_task_sight *sight);
+/* Attachments, connectivity and containers as the task's status wants them. */
+void ecs_task_follow(struct op *op, struct engine_ecs_task *row);
+/* A task that failed leaves its story in its task set. */
+enum err ecs_task_note_failure(struct op *op, struct ecs *ecs, const struct engine_ecs_task *row);
 
 /* The runtime's view of a task row: definition, overrides, secrets resolved. A failure's sentence
  * is the stopped reason, and carries ERR_INPUT; it never holds a value. */

@@ -58,8 +58,9 @@ enum err ecs_cluster_ref(struct op *op, struct str name_or_arn, struct str *ret_
                           "Cluster not found.");
     }
     if (!is_name(name)) {
-        return fail_parameter(op, "Invalid identifier: Identifier is for a cluster, and has up to "
-                                  "%d letters, digits, hyphens and underscores",
+        return fail_parameter(op,
+                              "Invalid identifier: Identifier is for a cluster, and has up to "
+                              "%d letters, digits, hyphens and underscores",
                               ECS_NAME_BYTES_MAX);
     }
     *ret_name = name;
@@ -151,4 +152,10 @@ bool ecs_service_part_ref(struct op *op, struct str arn, struct str type, struct
     }
     *ret_key = key;
     return true;
+}
+
+struct service_ref ecs_make_ref(struct op *op, struct str cluster, struct str name)
+{
+    return (struct service_ref){
+        .cluster = cluster, .name = name, .key = ecs_key(op, cluster, name)};
 }

@@ -8,8 +8,11 @@ struct setting_rule {
     enum ecs_setting_type type;
 };
 
-#define ON_OFF {"enabled", "disabled"}
-#define USER   ECS_SETTING_TYPE_USER
+#define ON_OFF                \
+    {                         \
+        "enabled", "disabled" \
+    }
+#define USER ECS_SETTING_TYPE_USER
 static const struct setting_rule setting_rules[] = {
     {ECS_SETTING_NAME_SERVICELONGARNFORMAT, "enabled", ON_OFF, USER},
     {ECS_SETTING_NAME_TASKLONGARNFORMAT, "enabled", ON_OFF, USER},
@@ -20,10 +23,7 @@ static const struct setting_rule setting_rules[] = {
     {ECS_SETTING_NAME_TAGRESOURCEAUTHORIZATION, "on", {"on", "off"}, USER},
     {ECS_SETTING_NAME_FARGATETASKRETIREMENTWAITPERIOD, "7", {"0", "7", "14"}, USER},
     {ECS_SETTING_NAME_GUARDDUTYACTIVATE, "off", {"on", "off"}, ECS_SETTING_TYPE_AWS_MANAGED},
-    {ECS_SETTING_NAME_DEFAULTLOGDRIVERMODE,
-     "non-blocking",
-     {"blocking", "non-blocking"},
-     USER},
+    {ECS_SETTING_NAME_DEFAULTLOGDRIVERMODE, "non-blocking", {"blocking", "non-blocking"}, USER},
     {ECS_SETTING_NAME_FARGATEEVENTWINDOWS, "disabled", ON_OFF, USER},
 };
 

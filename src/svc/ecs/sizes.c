@@ -11,9 +11,8 @@ struct fargate_size {
 };
 
 static const struct fargate_size fargate_sizes[] = {
-    {256, 512, 2048, 0},          {512, 1024, 4096, 1024},
-    {1024, 2048, 8192, 1024},     {2048, 4096, 16384, 1024},
-    {4096, 8192, 30720, 1024},    {8192, 16384, 61440, 4096},
+    {256, 512, 2048, 0},          {512, 1024, 4096, 1024},   {1024, 2048, 8192, 1024},
+    {2048, 4096, 16384, 1024},    {4096, 8192, 30720, 1024}, {8192, 16384, 61440, 4096},
     {16384, 32768, 122880, 8192},
 };
 
@@ -58,8 +57,7 @@ bool ecs_is_fargate_size(int32_t cpu_units, int32_t memory_mib)
 /* "0.25 vCPU" with unit "vcpu": the number before it times factor, when that is whole. */
 static bool parse_with_unit(struct str text, struct str unit, double factor, int32_t *ret)
 {
-    if (text.len <= unit.len ||
-        !str_equal_nocase(str_from(text, text.len - unit.len), unit)) {
+    if (text.len <= unit.len || !str_equal_nocase(str_from(text, text.len - unit.len), unit)) {
         return false;
     }
     struct str number = str_trim(str_slice(text, 0, text.len - unit.len));

@@ -120,7 +120,7 @@ static enum err check_fargate(struct op *op, const request *in)
 static enum err check_task_limits(struct op *op, const request *in)
 {
     if (in->ephemeral_storage != NULL) {
-        int32_t gib = OPT_OR(in->ephemeral_storage->size_in_gib, 0);
+        int32_t gib = OPT_OR(in->ephemeral_storage->size_in_gi_b, 0);
         if (gib < 21 || gib > 200) {
             return fail_client(op, "Invalid 'ephemeralStorage' setting for task: sizeInGiB is "
                                    "between 21 and 200.");
@@ -299,8 +299,9 @@ static enum err check_dependency(struct op *op, const request *in, const contain
 {
     const container *other = find_container(in, d->container_name);
     if (other == NULL) {
-        return fail_client(op, "Container '%.*s' depends on container '%.*s', which does not "
-                               "exist.",
+        return fail_client(op,
+                           "Container '%.*s' depends on container '%.*s', which does not "
+                           "exist.",
                            STR_ARG(c->name), STR_ARG(d->container_name));
     }
     if (other == c) {
@@ -391,15 +392,28 @@ static enum err check_health(struct op *op, const request *in, const container *
     return check_spans(op, c->name, spans, ARRAY_COUNT(spans));
 }
 
-static enum err check_restart(struct op *op, const request *in, const container *c)
+/* What the runtimes cannot do is refused here, not left out in silence when the task starts. */
+static enum err check_offered(struct op *op, const request *in, const container *c)
 {
     (void)in;
-    const struct ecs_container_restart_policy *r = c->restart_policy;
-    if (r == NULL || !OPT_OR(r->enabled, false)) {
-        return ERR_OK;
+    const struct {
+        const char *name;
+        bool is_used;
+    } missing[] = {
+        {"restartPolicy", c->restart_policy != NULL && OPT_OR(c->restart_policy->enabled, false)},
+        {"mountPoints", c->mount_points.count > 0},
+        {"volumesFrom", c->volumes_from.count > 0},
+        {"environmentFiles", c->environment_files.count > 0},
+        {"repositoryCredentials", c->repository_credentials != NULL},
+        {"firelensConfiguration", c->firelens_configuration != NULL},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(missing); i++) {
+        if (missing[i].is_used) {
+            return fail_unsupported(op, "%s is not offered here (container '%.*s')",
+                                    missing[i].name, STR_ARG(c->name));
+        }
     }
-    /* an honest refusal: the runtimes do not restart a container inside of its task */
-    return fail_unsupported(op, "restartPolicy is not offered here");
+    return ERR_OK;
 }
 
 static enum err check_mounts(struct op *op, const request *in, const container *c)
@@ -432,15 +446,17 @@ static enum err check_environment(struct op *op, const request *in, const contai
     for (size_t i = 0; i < c->secrets.count; i++) {
         struct str name = c->secrets.items[i].name;
         if (name.len == 0 || c->secrets.items[i].value_from.len == 0) {
-            return fail_client(op, "The secret name and valueFrom must not be empty for container "
-                                   "'%.*s'.",
+            return fail_client(op,
+                               "The secret name and valueFrom must not be empty for container "
+                               "'%.*s'.",
                                STR_ARG(c->name));
         }
         for (size_t e = 0; e < c->environment.count; e++) {
             if (str_equal(c->environment.items[e].name, name)) {
-                return fail_client(op, "The secret name must be unique and not shared with any "
-                                       "new or existing environment variables set on the "
-                                       "container, such as '%.*s'.",
+                return fail_client(op,
+                                   "The secret name must be unique and not shared with any "
+                                   "new or existing environment variables set on the "
+                                   "container, such as '%.*s'.",
                                    STR_ARG(name));
             }
         }
@@ -513,8 +529,9 @@ static enum err check_ulimits(struct op *op, const request *in, const container 
     for (size_t i = 0; i < c->ulimits.count; i++) {
         const struct ecs_ulimit *u = &c->ulimits.items[i];
         if (u->soft_limit.value > u->hard_limit.value && u->hard_limit.value != -1) {
-            return fail_client(op, "Invalid ulimit for container '%.*s': the soft limit is above "
-                                   "the hard limit.",
+            return fail_client(op,
+                               "Invalid ulimit for container '%.*s': the soft limit is above "
+                               "the hard limit.",
                                STR_ARG(c->name));
         }
     }
@@ -557,10 +574,20 @@ typedef enum err container_rule(struct op *op, const request *in, const containe
 static task_rule *const rules_before[] = {check_family, check_size, check_container_count,
                                           check_task_limits, check_volumes};
 static container_rule *const rules_of_containers[] = {
-    check_name,   check_image,        check_container_size,      check_ports,
-    check_times,  check_health,       check_restart,             check_dependencies,
-    check_mounts, check_environment,  check_secrets_role,        check_log,
-    check_ulimits, check_network_of_container,
+    check_name,
+    check_image,
+    check_container_size,
+    check_ports,
+    check_times,
+    check_health,
+    check_dependencies,
+    check_mounts,
+    check_environment,
+    check_secrets_role,
+    check_log,
+    check_ulimits,
+    check_network_of_container,
+    check_offered,
 };
 static task_rule *const rules_after[] = {check_essential, check_circles, check_fargate,
                                          check_task_size, check_sums};

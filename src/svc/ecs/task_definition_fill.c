@@ -258,9 +258,8 @@ static enum err check_required(struct op *op, const struct ecs_task_definition *
 {
     for (size_t i = 0; i < td->requires_compatibilities.count; i++) {
         enum ecs_compatibility wanted = td->requires_compatibilities.items[i];
-        bool is_ours =
-            wanted == ECS_COMPATIBILITY_EC2 || wanted == ECS_COMPATIBILITY_FARGATE ||
-            wanted == ECS_COMPATIBILITY_EXTERNAL;
+        bool is_ours = wanted == ECS_COMPATIBILITY_EC2 || wanted == ECS_COMPATIBILITY_FARGATE ||
+                       wanted == ECS_COMPATIBILITY_EXTERNAL;
         if (!is_ours || !ecs_task_definition_has(td, wanted)) {
             return fail_client(op, "The task definition is not compatible with %s.",
                                shape_enum_name(&shape_ecs_compatibility, (int)wanted));
@@ -329,8 +328,8 @@ enum err ecs_task_definition_fill(struct op *op, const struct ecs_register_task_
     td.volumes.is_set = true;
     td.placement_constraints.is_set = true;
     td.container_definitions.is_set = true;
-    bool shares_host_ports = td.network_mode == ECS_NETWORK_MODE_AWSVPC ||
-                             td.network_mode == ECS_NETWORK_MODE_HOST;
+    bool shares_host_ports =
+        td.network_mode == ECS_NETWORK_MODE_AWSVPC || td.network_mode == ECS_NETWORK_MODE_HOST;
     for (size_t i = 0; i < in->container_definitions.count; i++) {
         struct ecs_container_definition *c = ARENA_PUSH(&op->arena, &td.container_definitions);
         *c = in->container_definitions.items[i];

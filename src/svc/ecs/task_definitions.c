@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-enum err ecs_tags_check(struct op *op, const struct ecs_tags *tags);
-
 struct str ecs_task_definition_key(struct op *op, struct str family, int32_t revision)
 {
     return arena_printf(&op->arena, "%.*s %010d", STR_ARG(family), revision);
@@ -226,9 +224,10 @@ static int compare_listed(const void *a, const void *b)
     return str_compare(((const struct listed *)a)->key, ((const struct listed *)b)->key);
 }
 
-/* "web" lists the family web, and no other: AWS's familyPrefix is the full family name here. */
-static enum err collect(struct op *op, struct ecs *ecs, const struct ecs_list_task_definitions_in *in,
-                        struct listed **ret_items, size_t *ret_count)
+/* In this operation familyPrefix is the full name of one family (the API reference says so). */
+static enum err collect(struct op *op, struct ecs *ecs,
+                        const struct ecs_list_task_definitions_in *in, struct listed **ret_items,
+                        size_t *ret_count)
 {
     struct store_range range = {.parent = in->family_prefix.len > 0 ? in->family_prefix : STR_NONE};
     struct store_items rows = {0};

@@ -2,6 +2,8 @@
 #include "svc/ecs/ecs_priv.h"
 
 #include "base/check.h"
+#include "rollout/service.h"
+#include "svc/common/network.h"
 
 /* ---- status -----------------------------------------------------------------------------------*/
 
@@ -44,7 +46,8 @@ static struct str task_parent(struct op *op, const struct engine_ecs_task *row)
     if (row->service.len == 0) {
         return STR("");
     }
-    bool is_over = ecs_task_status(row->task) == TASK_STOPPED && row->is_counted.value;
+    bool is_over = ecs_task_status(row->task) == TASK_STOPPED &&
+                   (OPT_OR(row->marks, 0) & ROLLOUT_MARK_COUNTED) != 0;
     return arena_printf(&op->arena, "%.*s/%.*s%s", STR_ARG(ecs_task_cluster(row->task)),
                         STR_ARG(row->service), is_over ? " stopped" : "");
 }
@@ -99,8 +102,8 @@ static void make_container(struct op *op, const struct task_plan *plan, const st
 {
     const struct ecs_container_override *o = find_override(plan->overrides, d->name);
     struct opt_i32 memory = o != NULL && o->memory.is_set ? o->memory : d->memory;
-    struct opt_i32 reserved = o != NULL && o->memory_reservation.is_set ? o->memory_reservation
-                                                                        : d->memory_reservation;
+    struct opt_i32 reserved =
+        o != NULL && o->memory_reservation.is_set ? o->memory_reservation : d->memory_reservation;
     struct str uuid = rand_uuid(&op->arena);
     *ret = (struct ecs_container){
         .container_arn = arn_makef(op, STR("ecs"), "container/%.*s/%.*s/%.*s",
@@ -137,11 +140,16 @@ static void make_interface(struct op *op, const struct task_plan *plan, struct e
                                  .type = STR("ElasticNetworkInterface"),
                                  .status = STR("PRECREATED"),
                                  .details = {.is_set = true}};
-    add_detail(op, a, "subnetId", subnets->items[rand_u64() % subnets->count]);
+    struct str subnet = subnets->items[rand_u64() % subnets->count];
+    add_detail(op, a, "subnetId", subnet);
+    struct network network = network_default(&op->arena, op->region);
+    const struct network_subnet *known = network_find_subnet(&network, subnet);
+    if (known != NULL) {
+        t->availability_zone = known->zone;
+    }
 }
 
-static void make_attributes(struct op *op, const struct ecs_task_definition *td,
-                            struct ecs_task *t)
+static void make_attributes(struct op *op, const struct ecs_task_definition *td, struct ecs_task *t)
 {
     bool is_arm = td->runtime_platform != NULL &&
                   td->runtime_platform->cpu_architecture == ECS_CPU_ARCHITECTURE_ARM64;
@@ -176,14 +184,14 @@ static void make_sizes(struct op *op, const struct task_plan *plan, struct ecs_t
     if (plan->launch_type != ECS_LAUNCH_TYPE_FARGATE) {
         return;
     }
-    const struct ecs_ephemeral_storage *given =
-        o != NULL && o->ephemeral_storage != NULL ? o->ephemeral_storage
-                                                  : plan->definition->ephemeral_storage;
+    const struct ecs_ephemeral_storage *given = o != NULL && o->ephemeral_storage != NULL
+                                                    ? o->ephemeral_storage
+                                                    : plan->definition->ephemeral_storage;
     struct ecs_ephemeral_storage *storage = ARENA_NEW(&op->arena, struct ecs_ephemeral_storage);
-    storage->size_in_gib = OPT_I32(given == NULL ? 20 : OPT_OR(given->size_in_gib, 20));
+    storage->size_in_gi_b = OPT_I32(given == NULL ? 20 : OPT_OR(given->size_in_gi_b, 20));
     t->ephemeral_storage = storage;
     t->fargate_ephemeral_storage = ARENA_NEW(&op->arena, struct ecs_task_ephemeral_storage);
-    t->fargate_ephemeral_storage->size_in_gib = storage->size_in_gib;
+    t->fargate_ephemeral_storage->size_in_gi_b = storage->size_in_gi_b;
 }
 
 static void make_targets(struct op *op, const struct task_plan *plan, struct engine_ecs_task *row)
@@ -205,7 +213,8 @@ enum err ecs_task_make(struct op *op, struct ecs *ecs, const struct task_plan *p
     struct ecs_task *t = ARENA_NEW(&op->arena, struct ecs_task);
     struct str id = id_hex32(&op->arena);
     *t = (struct ecs_task){
-        .task_arn = arn_makef(op, STR("ecs"), "task/%.*s/%.*s", STR_ARG(plan->cluster), STR_ARG(id)),
+        .task_arn =
+            arn_makef(op, STR("ecs"), "task/%.*s/%.*s", STR_ARG(plan->cluster), STR_ARG(id)),
         .cluster_arn = ecs_cluster_arn(op, plan->cluster),
         .task_definition_arn = plan->definition->task_definition_arn,
         .availability_zone = arena_printf(&op->arena, "%.*sa", STR_ARG(op->region)),
@@ -262,9 +271,8 @@ static enum err deregister_targets(struct op *op, struct ecs *ecs, struct engine
         TRY(e);
         TRY(elb->deregister_target(elb->self, op, target->target_group_arn, row->address,
                                    target->container_port.value));
-        if (row->service.len > 0) {
-            TRY(ecs_event_deregistered(op, ecs, row, target->target_group_arn));
-        }
+        TRY(ecs_task_say(op, ecs, row, ROLLOUT_EVENT_DRAINING, target->target_group_arn));
+        TRY(ecs_task_say(op, ecs, row, ROLLOUT_EVENT_DEREGISTERED, target->target_group_arn));
     }
     return ERR_OK;
 }
@@ -286,4 +294,18 @@ enum err ecs_task_begin_stop(struct op *op, struct ecs *ecs, struct engine_ecs_t
         t->last_status = ecs_task_status_name(TASK_DEACTIVATING);
     }
     return ERR_OK;
+}
+
+enum err ecs_task_say(struct op *op, struct ecs *ecs, const struct engine_ecs_task *row,
+                      enum rollout_event_kind kind, struct str target_group_arn)
+{
+    if (row->service.len == 0) {
+        return ERR_OK;
+    }
+    struct service_ref ref = ecs_make_ref(op, ecs_task_cluster(row->task), row->service);
+    return ecs_event_say(op, ecs, &ref,
+                         &(struct rollout_event){.kind = kind,
+                                                 .deployment_id = row->owner_id,
+                                                 .count = 1,
+                                                 .target_group_arn = target_group_arn});
 }

@@ -38,7 +38,8 @@ struct ecs_network_configuration *ecs_network_fill(struct op *op,
     if (n == NULL || n->awsvpc_configuration == NULL) {
         return NULL;
     }
-    struct ecs_network_configuration *filled = ARENA_NEW(&op->arena, struct ecs_network_configuration);
+    struct ecs_network_configuration *filled =
+        ARENA_NEW(&op->arena, struct ecs_network_configuration);
     filled->awsvpc_configuration = ARENA_NEW(&op->arena, struct ecs_aws_vpc_configuration);
     struct ecs_aws_vpc_configuration *vpc = filled->awsvpc_configuration;
     *vpc = *n->awsvpc_configuration;
@@ -84,7 +85,8 @@ static enum err check_container_of(struct op *op, const struct ecs_task_definiti
 }
 
 static enum err check_target_group(struct op *op, struct ecs *ecs,
-                                   const struct ecs_task_definition *td, struct str arn)
+                                   const struct ecs_task_definition *td, struct str arn,
+                                   bool needs_listener)
 {
     const struct port_elb *elb = ecs->config.elb;
     struct port_target_group group = {0};
@@ -93,7 +95,7 @@ static enum err check_target_group(struct op *op, struct ecs *ecs,
         return fail_parameter(op, "The target group %.*s does not exist.", STR_ARG(arn));
     }
     TRY(e);
-    if (group.load_balancer_arn.len == 0) {
+    if (needs_listener && group.load_balancer_arn.len == 0) {
         return fail_parameter(op,
                               "The target group with targetGroupArn %.*s does not have an "
                               "associated load balancer.",
@@ -111,7 +113,7 @@ static enum err check_target_group(struct op *op, struct ecs *ecs,
 
 enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
                                   const struct ecs_task_definition *td,
-                                  const struct ecs_load_balancers *lbs)
+                                  const struct ecs_load_balancers *lbs, bool needs_listener)
 {
     if (lbs->count > ECS_LOAD_BALANCERS_MAX) {
         return fail_parameter(op, "load balancers can have at most %d items.",
@@ -132,7 +134,7 @@ enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
                                         "here; use the CODE_DEPLOY controller");
         }
         TRY(check_container_of(op, td, lb));
-        TRY(check_target_group(op, ecs, td, lb->target_group_arn));
+        TRY(check_target_group(op, ecs, td, lb->target_group_arn, needs_listener));
         for (size_t k = 0; k < i; k++) {
             if (str_equal(lbs->items[k].target_group_arn, lb->target_group_arn) &&
                 lbs->items[k].container_port.value == lb->container_port.value) {

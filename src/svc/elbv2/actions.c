@@ -32,8 +32,7 @@ struct elbv2_action *elbv2_find_forward(const struct elbv2_actions *actions)
     return NULL;
 }
 
-/* ---- forward
- * ------------------------------------------------------------------------------------------ */
+/* ---- forward -------------------------------------------------------------------------------- */
 
 struct elbv2_action elbv2_forward_action(struct arena *a,
                                          const struct elbv2_forward_action_config *config,
@@ -186,7 +185,7 @@ static enum err check_tuples(struct op *op, struct elbv2 *e, struct elbv2_action
             }
         }
         TRY(check_group(op, e, place, tuple->target_group_arn));
-        if (groups->count > 1) {
+        if (groups->count > 1 && !place.is_shift) {
             TRY(check_group_stickiness(op, e, tuple->target_group_arn, is_rule_sticky));
         }
     }
@@ -218,8 +217,7 @@ static enum err check_forward(struct op *op, struct elbv2 *e, struct elbv2_actio
     return ERR_OK;
 }
 
-/* ---- redirect
- * --------------------------------------------------------------------------------------------- */
+/* ---- redirect ------------------------------------------------------------------------------- */
 
 static struct str or_else(struct str value, struct str otherwise)
 {
@@ -328,8 +326,7 @@ static enum err check_redirect(struct op *op, struct elbv2_action_place place,
     return ERR_OK;
 }
 
-/* ---- fixed response
- * ------------------------------------------------------------------------------------------ */
+/* ---- fixed response ------------------------------------------------------------------------- */
 
 static bool is_fixed_status(struct str code)
 {
@@ -376,9 +373,7 @@ static enum err check_fixed(struct op *op, const struct elbv2_action *sent,
     return ERR_OK;
 }
 
-/* ---- all of them
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- all of them ---------------------------------------------------------------------------- */
 
 static bool is_routing(enum elbv2_action_type_enum type)
 {

@@ -8,6 +8,7 @@
 struct elbv2_action_place {
     const struct elbv2_load_balancer *lb;
     enum elbv2_protocol_enum protocol; /* of the listener */
+    bool is_shift; /* traffic is shifted between groups: their own stickiness is no obstacle */
 };
 
 /* Checks actions as a client sent them and gives them as AWS echoes them: a forward action to one

@@ -145,8 +145,7 @@ struct tags elbv2_attributes_all(struct arena *a, struct elbv2_attribute_owner o
     return all;
 }
 
-/* ---- changes
- * ---------------------------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------------------- */
 
 static bool is_choice(struct str choices, struct str value)
 {

@@ -28,8 +28,7 @@ struct totals {
     bool is_seen[FIELD_COUNT];
 };
 
-/* ---- values
- * -------------------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static bool is_letter_or_digit(char c)
 {
@@ -207,8 +206,7 @@ static enum err check_header_name(struct op *op, struct str name)
     return ERR_OK;
 }
 
-/* ---- conditions
- * -------------------------------------------------------------------------------------------- */
+/* ---- conditions ----------------------------------------------------------------------------- */
 
 static enum err refuse_regex(struct op *op, bool is_asked)
 {

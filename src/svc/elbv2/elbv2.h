@@ -48,7 +48,7 @@ void elbv2_stop(struct elbv2 *e);
  * keeps the hosts file in step, and asks for its next turn. */
 void elbv2_turn(struct elbv2 *e);
 
-/* ---- what the data plane says ---------------------------------------------------------------- */
+/* ---- what the data plane says --------------------------------------------------------------- */
 
 /* Every worker routes by this version. */
 void elbv2_heard_published(struct elbv2 *e, const struct lbconf_published *message);
@@ -62,10 +62,17 @@ void elbv2_heard_listen_failed(struct elbv2 *e, const struct lbconf_listen_faile
 /* Sends the newest snapshot once more, to a data plane that has just been started. */
 void elbv2_publish_again(struct elbv2 *e);
 
-/* ---- for the other services -------------------------------------------------------------------
- */
+/* ---- for the other services ----------------------------------------------------------------- */
 
 /* Valid until elbv2_stop. */
 struct port_elb elbv2_port(struct elbv2 *e);
 
+/* The region of a load balancer given by its metric dimension "app/NAME/ID"; absent when no
+ * listener of it is served. self: struct elbv2. In the arena. */
+struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer);
+
 extern const struct elbv2_handlers elbv2_handlers;
+
+/* The region of a load balancer by its metric dimension "app/NAME/ID", in the arena; absent when
+ * there is none. self is the struct elbv2: the form that cloudwatch asks by. */
+struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer);

@@ -30,8 +30,7 @@ static enum err find(struct op *op, struct elbv2 *e, const struct store_kind *ki
     return result;
 }
 
-/* ---- load balancers
- * ------------------------------------------------------------------------------ */
+/* ---- load balancers ------------------------------------------------------------------------- */
 
 enum err elbv2_get_load_balancer(struct op *op, struct elbv2 *e, struct str arn,
                                  struct elbv2_load_balancer *ret)
@@ -92,8 +91,7 @@ enum err elbv2_remove_load_balancer(struct op *op, struct elbv2 *e,
     return ERR_OK;
 }
 
-/* ---- target groups
- * ---------------------------------------------------------------------------------- */
+/* ---- target groups -------------------------------------------------------------------------- */
 
 enum err elbv2_get_group(struct op *op, struct elbv2 *e, struct str arn,
                          struct elbv2_target_group *ret)
@@ -145,8 +143,7 @@ enum err elbv2_group_load_balancer(struct op *op, struct elbv2 *e, struct str gr
     return ERR_OK;
 }
 
-/* ---- references
- * ---------------------------------------------------------------------------------------
+/* ---- references -------------------------------------------------------------------------------
  *
  * They answer "does anything send traffic to this group, and which load balancer" within the
  * transaction, without a walk over every rule. */
@@ -188,8 +185,35 @@ static enum err each_group(struct op *op, struct elbv2 *e, const struct elbv2_ac
     return ERR_OK;
 }
 
-/* ---- listeners
- * ------------------------------------------------------------------------------------------ */
+enum err elbv2_check_group_quota(struct op *op, struct elbv2 *e, struct str load_balancer_arn)
+{
+    size_t count = 0;
+    struct store_items items = {0};
+    TRY(store_count(op, e->store, &elbv2_kind_reference, &(struct store_range){0}, &count));
+    if (count <= ELBV2_GROUPS_OF_LOAD_BALANCER_MAX) {
+        return ERR_OK; /* not even all of the region are too many: no need to look closer */
+    }
+    TRY(store_list(op, e->store, &elbv2_kind_reference, &(struct store_range){0}, &items));
+    size_t groups = 0;
+    struct str last = STR_NONE;
+    for (size_t i = 0; i < items.count; i++) {
+        const struct engine_elb_reference *reference = items.items[i].value;
+        if (str_equal(reference->load_balancer_arn, load_balancer_arn) &&
+            !str_equal(items.items[i].parent, last)) {
+            last = items.items[i].parent;
+            groups++;
+        }
+    }
+    if (groups > ELBV2_GROUPS_OF_LOAD_BALANCER_MAX) {
+        return op_fail_as(
+            op, ERR_LIMIT, &elbv2_error_too_many_unique_target_groups_per_load_balancer_exception,
+            "You have reached the maximum number of unique target groups per load balancer: %d",
+            ELBV2_GROUPS_OF_LOAD_BALANCER_MAX);
+    }
+    return ERR_OK;
+}
+
+/* ---- listeners ------------------------------------------------------------------------------ */
 
 enum err elbv2_get_listener(struct op *op, struct elbv2 *e, struct str arn,
                             struct elbv2_listener *ret)
@@ -237,8 +261,7 @@ enum err elbv2_remove_listener(struct op *op, struct elbv2 *e, struct str arn)
     return ERR_OK;
 }
 
-/* ---- rules
- * ------------------------------------------------------------------------------------------------
+/* ---- rules ------------------------------------------------------------------------------------
  *
  * The row of a default rule has no actions: they are the listener's default actions, so that there
  * is one truth, and are filled in when the row is read. */
@@ -340,8 +363,7 @@ enum err elbv2_list_rules(struct op *op, struct elbv2 *e, struct str listener_ar
     return ERR_OK;
 }
 
-/* ---- beside them
- * ------------------------------------------------------------------------------------------ */
+/* ---- beside them ---------------------------------------------------------------------------- */
 
 enum err elbv2_get_more(struct op *op, struct elbv2 *e, struct str arn, struct engine_elb_more *ret)
 {
@@ -378,9 +400,7 @@ enum err elbv2_put_more(struct op *op, struct elbv2 *e, struct str arn,
     return ERR_OK;
 }
 
-/* ---- targets
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- targets -------------------------------------------------------------------------------- */
 
 struct str elbv2_target_key(struct op *op, struct str group_arn, struct str host, int32_t port)
 {

@@ -29,8 +29,7 @@ extern const struct store_kind elbv2_kind_reference;
 extern const struct err_public elbv2_validation_error;
 #define elbv2_invalid(op, ...) op_fail_as((op), ERR_INPUT, &elbv2_validation_error, __VA_ARGS__)
 
-/* ---- ARNs -------------------------------------------------------------------------------------
- */
+/* ---- ARNs ----------------------------------------------------------------------------------- */
 
 enum elbv2_resource {
     ELBV2_NO_RESOURCE,
@@ -56,8 +55,7 @@ struct str elbv2_dimension(struct str arn);
 struct str elbv2_load_balancer_arn_of(struct op *op, struct str arn);
 struct str elbv2_listener_arn_of(struct op *op, struct str rule_arn);
 
-/* ---- load balancers ----------------------------------------------------------------------------
- */
+/* ---- load balancers ------------------------------------------------------------------------- */
 
 enum err elbv2_get_load_balancer(struct op *op, struct elbv2 *e, struct str arn,
                                  struct elbv2_load_balancer *ret);
@@ -67,8 +65,7 @@ enum err elbv2_put_load_balancer(struct op *op, struct elbv2 *e,
 enum err elbv2_remove_load_balancer(struct op *op, struct elbv2 *e,
                                     const struct elbv2_load_balancer *lb);
 
-/* ---- target groups ------------------------------------------------------------------------------
- */
+/* ---- target groups -------------------------------------------------------------------------- */
 
 enum err elbv2_get_group(struct op *op, struct elbv2 *e, struct str arn,
                          struct elbv2_target_group *ret);
@@ -78,8 +75,11 @@ enum err elbv2_remove_group(struct op *op, struct elbv2 *e, struct str arn);
 enum err elbv2_group_load_balancer(struct op *op, struct elbv2 *e, struct str group_arn,
                                    struct str *ret_arn);
 
-/* ---- listeners and rules
- * ------------------------------------------------------------------------- */
+/* A load balancer sends traffic to a limited number of groups; asked after a change of its actions,
+ * within the transaction. */
+enum err elbv2_check_group_quota(struct op *op, struct elbv2 *e, struct str load_balancer_arn);
+
+/* ---- listeners and rules -------------------------------------------------------------------- */
 
 enum err elbv2_get_listener(struct op *op, struct elbv2 *e, struct str arn,
                             struct elbv2_listener *ret);
@@ -101,8 +101,7 @@ enum err elbv2_list_rules(struct op *op, struct elbv2 *e, struct str listener_ar
 /* 1..50000, or 0 for the default rule. */
 int32_t elbv2_priority(const struct elbv2_rule *rule);
 
-/* ---- beside them
- * ---------------------------------------------------------------------------------- */
+/* ---- beside them ---------------------------------------------------------------------------- */
 
 /* An empty one when there is none. */
 enum err elbv2_get_more(struct op *op, struct elbv2 *e, struct str arn,
@@ -110,8 +109,7 @@ enum err elbv2_get_more(struct op *op, struct elbv2 *e, struct str arn,
 enum err elbv2_put_more(struct op *op, struct elbv2 *e, struct str arn,
                         const struct engine_elb_more *more);
 
-/* ---- targets
- * --------------------------------------------------------------------------------------- */
+/* ---- targets -------------------------------------------------------------------------------- */
 
 /* Also the key of its health in memory. */
 struct str elbv2_target_key(struct op *op, struct str group_arn, struct str host, int32_t port);

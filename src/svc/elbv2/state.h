@@ -6,11 +6,10 @@
 #include "base/map.h"
 #include "svc/elbv2/elbv2.h"
 
-#define ELBV2_STICKY_NONE 0
-
 struct elbv2 {
+    struct arena arena; /* of the options' texts */
     struct store *store;
-    struct elbv2_options options; /* its texts are heap copies */
+    struct elbv2_options options;
 
     /* The snapshot in pieces: snapshot.c. */
     struct map parts;      /* ARN of a group or listener -> struct part */
@@ -28,8 +27,7 @@ struct elbv2 {
     bool is_hosts_warned;
 };
 
-/* ---- snapshot.c ---------------------------------------------------------------------------------
- */
+/* ---- snapshot.c ----------------------------------------------------------------------------- */
 
 void elbv2_snapshot_init(struct elbv2 *e);
 void elbv2_snapshot_fini(struct elbv2 *e);
@@ -47,12 +45,17 @@ void elbv2_note_change(struct elbv2 *e);
 /* Makes and sends a snapshot, with everything that was committed. */
 void elbv2_publish(struct elbv2 *e);
 
+/* The group whose drain is over next, and when; absent and INT64_MAX when nothing drains. */
+struct str elbv2_snapshot_next_drain(const struct elbv2 *e, int64_t *ret_ends_us);
+
+/* An op of the engine itself, in the region that the ARN names. */
+void elbv2_begin_op(struct elbv2 *e, struct str arn, struct op *op);
+
 /* The group is in the newest snapshot and has this target, draining or not. */
 bool elbv2_snapshot_has_target(const struct elbv2 *e, struct str group_arn, struct str host,
                                int32_t port);
 
-/* ---- health.c
- * --------------------------------------------------------------------------------------- */
+/* ---- health.c ------------------------------------------------------------------------------- */
 
 struct health {
     enum port_target_state state;
@@ -65,9 +68,10 @@ void elbv2_health_fini(struct elbv2 *e);
 /* NULL while nothing was reported. */
 const struct health *elbv2_health_find(const struct elbv2 *e, struct str target_key);
 void elbv2_health_forget(struct elbv2 *e, struct str target_key);
+/* Listeners that failed to listen are tried again with each snapshot. */
+void elbv2_forget_failures(struct elbv2 *e);
 
-/* ---- hosts.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- hosts.c -------------------------------------------------------------------------------- */
 
 /* Brings the block in the hosts file in step with the load balancers. */
 void elbv2_names_write(struct elbv2 *e);

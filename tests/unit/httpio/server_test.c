@@ -1,6 +1,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "httpio/server.h"
 #include "net/socket.h"
 #include "test.h"
@@ -293,6 +294,10 @@ TEST(head_and_bodiless_statuses_have_no_body)
     s.answer.status = 304;
     say(&s, fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_STR(hear(&s, fd), "HTTP/1.1 304 Not Modified\r\n" DATE "\r\n");
+    say(&s, fd, "HEAD / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n"); /* refusals as well */
+    struct str heard = hear(&s, fd);
+    EXPECT_EQ(status_of(heard), 417);
+    EXPECT(str_ends_with(heard, STR("\r\n\r\n")));
     (void)close(fd);
     site_close(&s);
 }
@@ -392,6 +397,35 @@ TEST(malformed_requests_are_refused_and_the_connection_ended)
         (void)close(fd);
         site_close(&s);
     }
+}
+
+TEST(requests_with_spoilt_bytes_are_answered_or_refused_and_the_server_serves_on)
+{
+    static const char good[] = "POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\n"
+                               "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+                               "3\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    struct site s;
+    site_open(&s);
+    for (size_t round = 0; round < 1500; round++) {
+        char bytes[sizeof(good)];
+        memcpy(bytes, good, sizeof(good));
+        size_t len = 1 + rand_u64() % (sizeof(good) - 1);
+        for (size_t i = 0; i < 1 + round % 3; i++) {
+            bytes[rand_u64() % len] = (char)rand_u64();
+        }
+        int fd = dial(&s);
+        say_bytes(&s, fd, str_make(bytes, len));
+        (void)shutdown(fd, SHUT_WR);
+        pump(&s);
+        (void)close(fd);
+        pump(&s);
+    }
+    EXPECT_EQ(s.server.connection_count, 0);
+    int fd = dial(&s);
+    say(&s, fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_EQ(status_of(hear(&s, fd)), 200);
+    (void)close(fd);
+    site_close(&s);
 }
 
 TEST(heads_past_their_limits_are_refused)

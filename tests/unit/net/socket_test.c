@@ -83,18 +83,41 @@ TEST(a_port_in_use_and_a_refused_connection_have_their_kinds)
     EXPECT_EQ(failure, ECONNREFUSED);
 }
 
-TEST(several_sockets_share_a_port_when_they_all_say_so)
+TEST(a_shared_port_is_opened_by_one_who_finds_it_free_and_joined_by_others)
 {
     auto_op struct op op;
     op_init(&op);
     struct net_addr addr;
-    struct net_listen_options shared = {.is_shared_port = true};
+    struct net_listen_options opens = {.opens_shared_port = true};
+    struct net_listen_options joins = {.is_shared_port = true};
     auto_fd int first = -1;
     auto_fd int second = -1;
+    auto_fd int third = -1;
+    int none = -1;
     REQUIRE(net_addr_parse(STR("127.0.0.1:0"), &addr));
-    REQUIRE_OK(net_listen(&op, &addr, &shared, &first), &op);
+    REQUIRE_OK(net_listen(&op, &addr, &opens, &first), &op);
     REQUIRE_OK(net_local_addr(&op, first, &addr), &op);
-    EXPECT_OK(net_listen(&op, &addr, &shared, &second), &op);
+    EXPECT_OK(net_listen(&op, &addr, &joins, &second), &op);
+    EXPECT_OK(net_listen(&op, &addr, &joins, &third), &op);
+    EXPECT_EQ(net_listen(&op, &addr, &opens, &none), ERR_EXISTS); /* another engine, say */
+    EXPECT_EQ(net_listen(&op, &addr, NULL, &none), ERR_EXISTS);
+
+    /* all of them are served */
+    bool has_got[3] = {false};
+    int listeners[3] = {first, second, third};
+    for (size_t i = 0; i < 100; i++) {
+        auto_fd int dialled = -1;
+        REQUIRE_OK(net_dial(&op, &addr, &dialled), &op);
+        wait_for(dialled, POLLOUT);
+        for (size_t k = 0; k < 3; k++) {
+            int fd = -1;
+            if (net_accept(listeners[k], &fd, NULL) == ERR_OK) {
+                has_got[k] = true;
+                (void)close(fd);
+            }
+        }
+    }
+    EXPECT(has_got[0] && has_got[1] && has_got[2]);
 }
 
 TEST(a_unix_socket_has_mode_0600_and_a_stale_one_is_taken_over)

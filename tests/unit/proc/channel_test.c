@@ -1,5 +1,6 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "proc/channel.h"
 #include "test.h"
 
@@ -316,4 +317,34 @@ TEST(a_frame_that_comes_byte_by_byte_is_one_message)
     EXPECT_EQ(e.heard, 1);
     EXPECT_EQ(e.last_sum, sum_of(STR("hello")));
     ends_close(&e);
+}
+
+TEST(random_bytes_close_the_channel_or_are_messages_and_leave_no_descriptor)
+{
+    auto_fd int any = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (size_t round = 0; round < 2000; round++) {
+        struct ends e;
+        ends_open(&e);
+        union {
+            struct raw_head head;
+            char bytes[256];
+        } noise;
+        rand_bytes(&noise, sizeof(noise));
+        if (round % 2 == 0) { /* nearly right, so that it gets further */
+            noise.head.payload_bytes %= 300;
+            noise.head.fd_count %= PROC_FDS_MAX + 2;
+            noise.head.zero = round % 8 == 0;
+        }
+        size_t fd_count = rand_u64() % (PROC_FDS_MAX + 2);
+        int fds[PROC_FDS_MAX + 2];
+        for (size_t i = 0; i < fd_count; i++) {
+            fds[i] = any;
+        }
+        struct iovec piece = {.iov_base = &noise, .iov_len = 1 + rand_u64() % sizeof(noise)};
+        EXPECT(net_send_with_fds(e.a.w.fd, &piece, 1, fds, fd_count) > 0);
+        proc_channel_close(&e.a);
+        settle(&e);
+        EXPECT_EQ(e.closed_count, 1);
+        ends_close(&e);
+    }
 }

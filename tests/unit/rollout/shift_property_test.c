@@ -134,7 +134,7 @@ static void check_same(const struct shift_decision *a, const struct shift_decisi
 static wall_t turn(struct sim *s)
 {
     s->was_effect_lost = false;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 400; i++) {
         struct shift_decision d = shift_decide(&s->row, &s->config, &s->sight, s->now);
         struct shift_decision again = shift_decide(&s->row, &s->config, &s->sight, s->now);
         check_same(&d, &again);

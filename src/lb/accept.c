@@ -1,0 +1,91 @@
+/* Listening sockets of one worker. All workers wait for the same sockets; the kernel wakes one. */
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "lb/control.h"
+#include "net/socket.h"
+
+static void on_connections(struct ev_fd *fd, unsigned ready);
+
+static void listen_again(struct ev_timer *t)
+{
+    struct lb_listening *l = CONTAINER_OF(t, struct lb_listening, pause);
+    if (ev_fd_open_ranked(&l->worker->loop, &l->fd, l->listen_fd, EV_READ | EV_EXCLUSIVE,
+                          EV_RANK_LAST, on_connections) != ERR_OK) {
+        ev_timer_set(&l->worker->loop, &l->pause, LB_ACCEPT_PAUSE, listen_again);
+    }
+}
+
+/* The descriptor is shared: it is never closed here. */
+static void stop_waiting(struct lb_listening *l)
+{
+    if (ev_fd_is_open(&l->fd)) {
+        (void)!ev_fd_release(&l->fd);
+    }
+    ev_timer_stop(&l->pause);
+}
+
+static void on_connections(struct ev_fd *fd, unsigned ready)
+{
+    (void)ready;
+    struct lb_listening *l = CONTAINER_OF(fd, struct lb_listening, fd);
+    for (size_t i = 0; i < LB_ACCEPTS_MAX; i++) {
+        int client_fd = -1;
+        struct net_addr peer;
+        enum err e = net_accept(l->listen_fd, &client_fd, &peer);
+        if (e == ERR_OK) {
+            lb_client_accept(l, client_fd, &peer);
+        } else if (e == ERR_NO_SPACE) {
+            /* the queue keeps them; without a pause the loop would spin */
+            stop_waiting(l);
+            ev_timer_set(&l->worker->loop, &l->pause, LB_ACCEPT_PAUSE, listen_again);
+            return;
+        } else if (e == ERR_AGAIN) {
+            return;
+        }
+    }
+}
+
+static struct lb_listening *listening_at(struct lb_worker *w, uint32_t index)
+{
+    if (w->listenings[index] == NULL) {
+        w->listenings[index] = MEM_NEW(struct lb_listening);
+        w->listenings[index]->worker = w;
+        w->listenings[index]->index = index;
+    }
+    return w->listenings[index];
+}
+
+void lb_listenings_adopt(struct lb_worker *w)
+{
+    for (uint32_t i = 0; i < w->listening_count; i++) {
+        const struct lb_listener *listener =
+            i < w->conf->listeners_end ? w->conf->listeners_at[i] : NULL;
+        struct lb_listening *l = w->listenings[i];
+        if (l != NULL && l->serial != 0 && (listener == NULL || listener->serial != l->serial)) {
+            stop_waiting(l);
+            l->serial = 0;
+        }
+        if (listener == NULL || w->is_stopping) {
+            continue;
+        }
+        l = listening_at(w, i);
+        l->slot = listener->slot;
+        int fd = atomic_load_explicit(&listener->socket->fd, memory_order_acquire);
+        if (l->serial == 0 && fd >= 0) {
+            l->serial = listener->serial;
+            l->listen_fd = fd;
+            listen_again(&l->pause);
+        }
+    }
+}
+
+void lb_listenings_close(struct lb_worker *w)
+{
+    for (uint32_t i = 0; i < w->listening_count; i++) {
+        if (w->listenings[i] != NULL && w->listenings[i]->serial != 0) {
+            stop_waiting(w->listenings[i]);
+            w->listenings[i]->serial = 0;
+        }
+    }
+}

@@ -1,0 +1,477 @@
+#include "base/check.h"
+#include "base/mem.h"
+#include "lb/control.h"
+#include "lb/rule.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void on_client(struct ev_fd *fd, unsigned ready);
+static void resume(struct ev_defer *d);
+
+const struct lb_listener *lb_client_listener(const struct lb_client *c)
+{
+    const struct lb_conf *conf = c->worker->conf;
+    const struct lb_listener *l =
+        c->listener_index < conf->listeners_end ? conf->listeners_at[c->listener_index] : NULL;
+    return l != NULL && l->serial == c->listener_serial ? l : NULL;
+}
+
+size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX])
+{
+    static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+    struct net_addr addr = {0};
+    if (memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) == 0) {
+        addr.len = sizeof(addr.v4);
+        addr.v4.sin_family = AF_INET;
+        memcpy(&addr.v4.sin_addr, c->peer + 12, 4);
+    } else {
+        addr.len = sizeof(addr.v6);
+        addr.v6.sin6_family = AF_INET6;
+        memcpy(&addr.v6.sin6_addr, c->peer, 16);
+    }
+    return net_addr_format_host(&addr, room);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static struct lb_client *take_client(struct lb_worker *w)
+{
+    struct lb_client *c;
+    if (list_is_empty(&w->free_clients)) {
+        return MEM_NEW(struct lb_client);
+    }
+    c = CONTAINER_OF(w->free_clients.next, struct lb_client, node);
+    list_remove(&c->node);
+    memset(c, 0, sizeof(*c));
+    return c;
+}
+
+static dur_t idle_timeout(const struct lb_client *c)
+{
+    const struct lb_listener *l = lb_client_listener(c);
+    return l == NULL ? DUR_S(LB_IDLE_TIMEOUT_DEFAULT_S) : l->idle_timeout;
+}
+
+static void on_timer(struct ev_timer *t);
+
+static void wait_at_most(struct lb_client *c, dur_t at_most)
+{
+    ev_timer_set(&c->worker->loop, &c->timer, at_most, on_timer);
+}
+
+void lb_client_wait(struct lb_client *c)
+{
+    wait_at_most(c, idle_timeout(c));
+}
+
+void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
+{
+    struct lb_worker *w = l->worker;
+    if (w->client_count >= LB_CLIENTS_MAX) {
+        (void)close(fd);
+        lb_count_one(w, l->slot, LBSTATS_REJECTED);
+        return;
+    }
+    struct lb_client *c = take_client(w);
+    if (ev_fd_open(&w->loop, &c->fd, fd, EV_READ | EV_PEER_CLOSED, on_client) != ERR_OK) {
+        (void)close(fd);
+        list_add_head(&w->free_clients, &c->node);
+        lb_count_one(w, l->slot, LBSTATS_REJECTED);
+        return;
+    }
+    c->worker = w;
+    c->accepted_at = ev_now(&w->loop);
+    c->listener_index = l->index;
+    c->listener_serial = l->serial;
+    c->slot = l->slot;
+    c->state = LB_CLIENT_OPEN;
+    lb_addr_bytes(peer, c->peer);
+    c->peer_port = net_addr_port(peer);
+    list_add_tail(&w->clients, &c->node);
+    w->client_count++;
+    struct lbstats_block *b = lb_count_block(w, c->slot);
+    if (b != NULL) {
+        lbstats_begin(b);
+        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
+        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
+        lbstats_end(b);
+    }
+    wait_at_most(c, idle_timeout(c));
+}
+
+void lb_client_close(struct lb_client *c)
+{
+    if (c->state == LB_CLIENT_DEAD) {
+        return;
+    }
+    CHECK(c->exchange == NULL);
+    struct lb_worker *w = c->worker;
+    c->state = LB_CLIENT_DEAD;
+    ev_fd_close(&c->fd);
+    ev_timer_stop(&c->timer);
+    ev_defer_cancel(&c->resume);
+    lb_block_give(&w->blocks, c->ahead);
+    lb_block_give(&w->blocks, c->back);
+    c->ahead = NULL;
+    c->back = NULL;
+    lb_count_drop(w, c->slot, LBSTATS_ACTIVE_CONNECTIONS);
+    w->client_count--;
+    list_remove(&c->node);
+    list_add_tail(&w->dead_clients, &c->node);
+    lb_worker_sweep_later(w);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Writes what it can; false when the connection is broken. */
+static bool write_some(struct lb_client *c, struct str *bytes)
+{
+    while (bytes->len > 0) {
+        ssize_t n = send(c->fd.fd, bytes->ptr, bytes->len, MSG_NOSIGNAL);
+        if (n < 0) {
+            return errno == EAGAIN || errno == EINTR;
+        }
+        size_t sent = (size_t)n;
+        bool is_short = sent < bytes->len;
+        *bytes = str_from(*bytes, sent);
+        if (is_short) {
+            return true;
+        }
+    }
+    return true;
+}
+
+static void lose_client(struct lb_client *c)
+{
+    if (c->exchange != NULL) {
+        lb_exchange_abort(c->exchange, 460);
+    }
+    lb_client_close(c);
+}
+
+bool lb_client_send(struct lb_client *c, struct str bytes)
+{
+    if (c->state == LB_CLIENT_DEAD) {
+        return false;
+    }
+    if (lb_block_waiting(c->back) == 0 && !write_some(c, &bytes)) {
+        lose_client(c);
+        return false;
+    }
+    if (bytes.len > 0) {
+        if (!lb_block_add(&c->worker->blocks, &c->back, bytes)) {
+            lose_client(c); /* the reader stops when something waits, so this is past all limits */
+            return false;
+        }
+        wait_at_most(c, idle_timeout(c));
+        lb_client_arm(c);
+    }
+    return true;
+}
+
+/* The last bytes are out. */
+static void close_gently(struct lb_client *c)
+{
+    if (!c->must_linger) {
+        lb_client_close(c);
+        return;
+    }
+    c->state = LB_CLIENT_LINGER;
+    (void)shutdown(c->fd.fd, SHUT_WR);
+    wait_at_most(c, LB_LINGER_TIMEOUT);
+    lb_client_arm(c);
+}
+
+static void flush(struct lb_client *c)
+{
+    if (c->back != NULL) {
+        struct str waiting = str_make(c->back->bytes + c->back->at, lb_block_waiting(c->back));
+        size_t before = waiting.len;
+        if (!write_some(c, &waiting)) {
+            lose_client(c);
+            return;
+        }
+        c->back->at += (uint32_t)(before - waiting.len);
+        if (waiting.len > 0) {
+            if (waiting.len < before) {
+                wait_at_most(c, idle_timeout(c));
+            }
+            return;
+        }
+        lb_block_give(&c->worker->blocks, c->back);
+        c->back = NULL;
+    }
+    if (c->state == LB_CLIENT_FLUSH) {
+        close_gently(c);
+    } else if (c->exchange != NULL) {
+        lb_exchange_flushed(c->exchange);
+    } else if (c->ahead != NULL) {
+        ev_defer(&c->worker->loop, &c->resume, resume);
+    }
+    if (c->state != LB_CLIENT_DEAD) {
+        lb_client_arm(c);
+    }
+}
+
+void lb_client_finish(struct lb_client *c, bool must_linger)
+{
+    if (c->state != LB_CLIENT_OPEN) {
+        return;
+    }
+    c->state = LB_CLIENT_FLUSH;
+    c->must_linger = must_linger;
+    lb_block_give(&c->worker->blocks, c->ahead);
+    c->ahead = NULL;
+    if (c->back == NULL) {
+        close_gently(c);
+        return;
+    }
+    lb_client_arm(c);
+}
+
+/* ---- what to wait for ------------------------------------------------------------------------ */
+
+static bool wants_read(const struct lb_client *c)
+{
+    if (c->state == LB_CLIENT_FLUSH) {
+        return false;
+    }
+    const struct lb_exchange *ex = c->exchange;
+    if (ex == NULL) {
+        return c->back == NULL || c->state == LB_CLIENT_LINGER;
+    }
+    if (ex->is_tunnel || !ex->request.is_done) {
+        return lb_exchange_wants_body(ex);
+    }
+    return lb_block_waiting(c->ahead) < LB_PIPELINE_BYTES_MAX;
+}
+
+void lb_client_arm(struct lb_client *c)
+{
+    if (c->state == LB_CLIENT_DEAD) {
+        return;
+    }
+    unsigned wanted = 0;
+    if (wants_read(c)) {
+        wanted |= EV_READ;
+    }
+    if (c->back != NULL) {
+        wanted |= EV_WRITE;
+    }
+    /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
+    if ((wanted & EV_READ) != 0 || (c->exchange != NULL && c->exchange->request.is_done)) {
+        wanted |= EV_PEER_CLOSED;
+    }
+    ev_fd_want(&c->fd, wanted);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+bool lb_client_keep_ahead(struct lb_client *c, struct str bytes)
+{
+    if (bytes.len == 0) {
+        return true;
+    }
+    return lb_block_add(&c->worker->blocks, &c->ahead, bytes);
+}
+
+/* A part of a head stays for the next read. */
+static void keep_partial(struct lb_client *c, struct str bytes)
+{
+    if (c->ahead == NULL) {
+        c->head_since = ev_now(&c->worker->loop);
+        wait_at_most(c, LB_HEAD_TIMEOUT);
+    } else {
+        lb_block_give(&c->worker->blocks, c->ahead);
+        c->ahead = NULL;
+    }
+    CHECK(lb_block_add(&c->worker->blocks, &c->ahead, bytes));
+}
+
+static void refuse_head(struct lb_client *c)
+{
+    const struct h1_head *h = &c->worker->request_head;
+    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    lb_count_own(c, NULL, h->status);
+    lb_reply_error(c, h->status, false, true);
+}
+
+/* Works through bytes[0, count), which lie in the scratch buffer and begin with a request. */
+static void take_requests(struct lb_client *c, char *bytes, size_t count)
+{
+    struct lb_worker *w = c->worker;
+    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL) {
+        h1_head_init(&w->request_head);
+        enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
+        if (r == H1_BAD) {
+            refuse_head(c);
+            return;
+        }
+        if (r == H1_MORE) {
+            keep_partial(c, str_make(bytes, count));
+            return;
+        }
+        lb_block_give(&w->blocks, c->ahead);
+        c->ahead = NULL;
+        size_t used = lb_exchange_begin(c, bytes, count);
+        bytes += used;
+        count -= used;
+    }
+    if (count > 0 && c->state == LB_CLIENT_OPEN) {
+        lb_block_give(&w->blocks, c->ahead);
+        c->ahead = NULL;
+        if (!lb_client_keep_ahead(c, str_make(bytes, count))) {
+            lose_client(c);
+        }
+    }
+}
+
+/* Bytes that were read ahead are put back into the scratch buffer and taken first. */
+static size_t load_ahead(struct lb_client *c)
+{
+    size_t waiting = lb_block_waiting(c->ahead);
+    if (waiting > 0) {
+        memcpy(lb_read_at(c->worker), c->ahead->bytes + c->ahead->at, waiting);
+    }
+    return waiting;
+}
+
+static void resume(struct ev_defer *d)
+{
+    struct lb_client *c = CONTAINER_OF(d, struct lb_client, resume);
+    size_t count = load_ahead(c);
+    take_requests(c, lb_read_at(c->worker), count);
+    lb_client_arm(c);
+}
+
+void lb_client_next(struct lb_client *c, bool may_stay)
+{
+    if (c->state != LB_CLIENT_OPEN) {
+        return;
+    }
+    if (!may_stay || lb_client_listener(c) == NULL) {
+        lb_client_finish(c, false);
+        return;
+    }
+    wait_at_most(c, idle_timeout(c));
+    if (c->ahead != NULL) {
+        ev_defer(&c->worker->loop, &c->resume, resume);
+    }
+    lb_client_arm(c);
+}
+
+/* Reads into `at`; 0 when there is nothing for now, and when the client is gone (see its state). */
+static size_t receive(struct lb_client *c, char *at, size_t room)
+{
+    ssize_t n = recv(c->fd.fd, at, room, 0);
+    if (n > 0) {
+        return (size_t)n;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return 0;
+    }
+    lose_client(c);
+    return 0;
+}
+
+static void read_requests(struct lb_client *c)
+{
+    struct lb_worker *w = c->worker;
+    size_t before = load_ahead(c);
+    char *at = lb_read_at(w);
+    size_t got = receive(c, at + before, LB_READ_BYTES_MAX - before);
+    if (got == 0) {
+        return;
+    }
+    /* A line that has not ended says nothing new, so a slow sender costs no parsing. */
+    bool is_worth_it = before == 0 || memchr(at + before, '\n', got) != NULL ||
+                       before + got >= H1_REQUEST_LINE_BYTES_MAX;
+    if (is_worth_it) {
+        take_requests(c, at, before + got);
+    } else {
+        keep_partial(c, str_make(at, before + got));
+    }
+}
+
+/* More requests while one is in work, or the end of the connection. */
+static void read_ahead(struct lb_client *c)
+{
+    char *at = lb_read_at(c->worker);
+    size_t got = receive(c, at, LB_PIPELINE_BYTES_MAX);
+    if (got > 0 && !lb_client_keep_ahead(c, str_make(at, got))) {
+        lose_client(c);
+    }
+}
+
+static void discard(struct lb_client *c)
+{
+    (void)receive(c, lb_read_at(c->worker), LB_READ_BYTES_MAX);
+}
+
+static void on_readable(struct lb_client *c)
+{
+    struct lb_exchange *ex = c->exchange;
+    if (c->state == LB_CLIENT_LINGER) {
+        discard(c);
+    } else if (ex == NULL) {
+        if (c->back == NULL && !ev_defer_is_pending(&c->resume)) {
+            read_requests(c);
+        }
+    } else if (ex->is_tunnel) {
+        lb_tunnel_from_client(ex);
+    } else if (!ex->request.is_done) {
+        if (lb_exchange_wants_body(ex)) {
+            lb_exchange_read_body(ex);
+        }
+    } else if (lb_block_waiting(c->ahead) < LB_PIPELINE_BYTES_MAX) {
+        read_ahead(c);
+    }
+}
+
+static void on_client(struct ev_fd *fd, unsigned ready)
+{
+    struct lb_client *c = CONTAINER_OF(fd, struct lb_client, fd);
+    if ((ready & EV_WRITE) != 0) {
+        flush(c);
+    }
+    if (c->state != LB_CLIENT_DEAD && (ready & EV_READ) != 0) {
+        on_readable(c);
+    }
+    if (c->state == LB_CLIENT_DEAD) {
+        return;
+    }
+    bool is_lost =
+        (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && c->exchange != NULL &&
+                                     c->exchange->request.is_done && !c->exchange->is_tunnel);
+    if (is_lost) {
+        lose_client(c);
+        return;
+    }
+    lb_client_arm(c);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void on_timer(struct ev_timer *t)
+{
+    struct lb_client *c = CONTAINER_OF(t, struct lb_client, timer);
+    struct lb_exchange *ex = c->exchange;
+    if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
+        if (ex != NULL) {
+            lb_exchange_abort(ex, 0); /* it does not take its answer */
+        }
+        lb_client_close(c);
+    } else if (ex != NULL && ex->is_tunnel) {
+        lb_exchange_abort(ex, 0);
+        lb_client_close(c);
+    } else if (ex != NULL && !ex->request.is_done && lb_exchange_wants_body(ex)) {
+        lb_exchange_too_slow(ex);
+    } else if (ex == NULL && c->ahead != NULL) {
+        lb_count_own(c, NULL, 408);
+        lb_reply_error(c, 408, false, true);
+    } else if (ex == NULL) {
+        lb_client_close(c);
+    }
+    /* else the target is at work: its own timer counts, ours is set again afterwards */
+}

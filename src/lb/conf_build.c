@@ -1,0 +1,560 @@
+/* From the snapshot that control sends to the form that workers use. Two passes: everything is
+ * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
+
+#include "lb/conf.h"
+#include "lb/registry.h"
+#include "lb/rule.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "stats/lbstats.h"
+
+#include <stdio.h>
+
+struct build {
+    struct op *op;
+    struct lb_conf *conf;
+    struct arena *arena;
+};
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+{
+    for (size_t i = 0; i < attributes->count; i++) {
+        if (str_equal(attributes->items[i].key, key)) {
+            return attributes->items[i].value;
+        }
+    }
+    return STR_NONE;
+}
+
+static enum err attribute_seconds(struct build *b, const struct lbconf_attributes *attributes,
+                                  struct str key, uint64_t otherwise, dur_t *ret)
+{
+    struct str text = attribute(attributes, key);
+    uint64_t seconds = otherwise;
+    if (str_is_set(text) && !str_parse_u64(text, 1000000, &seconds)) {
+        return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not seconds",
+                       STR_ARG(key), STR_ARG(text));
+    }
+    *ret = DUR_S(seconds);
+    return ERR_OK;
+}
+
+static bool attribute_is(const struct lbconf_attributes *attributes, struct str key,
+                         struct str value)
+{
+    return str_equal(attribute(attributes, key), value);
+}
+
+/* ---- target groups --------------------------------------------------------------------------- */
+
+/* "200", "200,202", "200-299" and mixtures. */
+static bool read_matcher(struct str text, struct lb_check *check)
+{
+    struct str part;
+    while (str_next(&text, ',', &part)) {
+        struct str low = part;
+        struct str high = part;
+        (void)str_cut(part, '-', &low, &high);
+        uint64_t from;
+        uint64_t to;
+        if (check->range_count == LB_MATCHER_RANGES_MAX ||
+            !str_parse_u64(str_trim(low), 999, &from) || !str_parse_u64(str_trim(high), 999, &to) ||
+            from > to) {
+            return false;
+        }
+        check->ranges[check->range_count++] =
+            (struct lb_range){.from = (uint16_t)from, .to = (uint16_t)to};
+    }
+    return check->range_count > 0;
+}
+
+static bool is_probe_path(struct str path)
+{
+    if (path.len == 0 || path.ptr[0] != '/' || path.len > 1024) {
+        return false;
+    }
+    for (size_t i = 0; i < path.len; i++) {
+        if ((unsigned char)path.ptr[i] <= ' ' || path.ptr[i] == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum err read_check(struct build *b, const struct lbconf_target_group *in,
+                           struct lb_check *check)
+{
+    check->is_on = OPT_OR(in->is_check_enabled, true);
+    check->path = str_is_set(in->check_path) ? arena_str(b->arena, in->check_path) : STR("/");
+    check->interval = DUR_S(OPT_OR(in->check_interval_seconds, 30));
+    check->timeout = DUR_S(OPT_OR(in->check_timeout_seconds, 5));
+    check->healthy_threshold = (uint32_t)OPT_OR(in->healthy_threshold, 5);
+    check->unhealthy_threshold = (uint32_t)OPT_OR(in->unhealthy_threshold, 2);
+    if (check->interval.us <= 0 || check->timeout.us <= 0 || check->healthy_threshold == 0 ||
+        check->unhealthy_threshold == 0) {
+        return op_fail(b->op, ERR_INPUT, "the health check of %.*s has a number below 1",
+                       STR_ARG(in->arn));
+    }
+    if (!is_probe_path(check->path)) {
+        return op_fail(b->op, ERR_INPUT, "the health check path of %.*s is no path",
+                       STR_ARG(in->arn));
+    }
+    uint64_t port = 0;
+    bool is_own = !str_is_set(in->check_port) || STR_IS(in->check_port, "traffic-port");
+    if (!is_own && (!str_parse_u64(in->check_port, 65535, &port) || port == 0)) {
+        return op_fail(b->op, ERR_INPUT, "the health check port of %.*s is \"%.*s\"",
+                       STR_ARG(in->arn), STR_ARG(in->check_port));
+    }
+    check->port = (uint16_t)port;
+    if (!read_matcher(str_is_set(in->matcher) ? in->matcher : STR("200"), check)) {
+        return op_fail(b->op, ERR_INPUT, "the matcher of %.*s is \"%.*s\"", STR_ARG(in->arn),
+                       STR_ARG(in->matcher));
+    }
+    return ERR_OK;
+}
+
+static struct str peer_key(struct arena *a, struct str group_arn, const struct lbconf_target *in)
+{
+    return arena_printf(a, "%.*s %.*s %d", STR_ARG(group_arn), STR_ARG(in->host), in->port.value);
+}
+
+static enum err check_target(struct build *b, struct str arn, const struct lbconf_target *in)
+{
+    struct net_addr addr;
+    bool is_port = in->port.is_set && in->port.value >= 0 && in->port.value <= 65535;
+    if (!is_port || !net_addr_parse_host(in->host, (uint16_t)in->port.value, &addr) ||
+        (in->port.value == 0 && !net_addr_is_unix(&addr))) {
+        return op_fail(b->op, ERR_INPUT, "target \"%.*s\" port %d of %.*s is no address",
+                       STR_ARG(in->host), in->port.value, STR_ARG(arn));
+    }
+    return ERR_OK;
+}
+
+/* "arn:...:targetgroup/NAME/ID" and "arn:...:loadbalancer/app/NAME/ID" end in the dimension. */
+static struct str dimension_of(struct arena *a, struct str arn, struct str mark, size_t skip)
+{
+    size_t at = str_find(arn, mark, 0);
+    return arena_str(a, at == STR_NOT_FOUND ? arn : str_from(arn, at + skip));
+}
+
+static struct str balancer_dimension(struct arena *a, struct str name_or_arn)
+{
+    return dimension_of(a, name_or_arn, STR("loadbalancer/"), strlen("loadbalancer/"));
+}
+
+static enum err read_group(struct build *b, const struct lbconf_target_group *in,
+                           struct lb_group *g)
+{
+    if (in->targets.count > LB_GROUP_TARGETS_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "%.*s has %zu targets, the limit is %d", STR_ARG(in->arn),
+                       in->targets.count, LB_GROUP_TARGETS_MAX);
+    }
+    g->arn = arena_str(b->arena, in->arn);
+    g->dimension = dimension_of(b->arena, in->arn, STR("targetgroup/"), 0);
+    g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
+    g->is_in_use = OPT_OR(in->is_in_use, true);
+    g->slot = LBSTATS_NONE;
+    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
+                                           STR("least_outstanding_requests"));
+    TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
+                          LB_DRAIN_DEFAULT_S, &g->drain));
+    TRY(read_check(b, in, &g->check));
+    for (size_t i = 0; i < in->targets.count; i++) {
+        TRY(check_target(b, in->arn, &in->targets.items[i]));
+    }
+    return ERR_OK;
+}
+
+/* Targets that drain come last, so that picking looks at the first usable_count only. */
+static void take_targets(struct lb_registry *registry, struct build *b,
+                         const struct lbconf_target_group *in, struct lb_group *g)
+{
+    g->targets = ARENA_ARRAY(b->arena, struct lb_target, in->targets.count);
+    g->target_count = in->targets.count;
+    size_t usable = 0;
+    size_t last = in->targets.count;
+    for (size_t i = 0; i < in->targets.count; i++) {
+        const struct lbconf_target *t = &in->targets.items[i];
+        bool is_draining = OPT_OR(t->is_draining, false);
+        struct lb_target *at = &g->targets[is_draining ? --last : usable++];
+        at->is_draining = is_draining;
+        at->peer = lb_peer_take(registry, peer_key(&b->op->arena, in->arn, t), in->arn, t->host,
+                                (uint16_t)t->port.value);
+        if (at->peer->index >= b->conf->peers_end) {
+            b->conf->peers_end = at->peer->index + 1;
+        }
+    }
+    g->usable_count = usable;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+static const struct {
+    struct str name;
+    enum lb_field field;
+} fields[] = {
+    {STR_INIT("host-header"), LB_HOST},   {STR_INIT("path-pattern"), LB_PATH},
+    {STR_INIT("http-header"), LB_HEADER}, {STR_INIT("http-request-method"), LB_METHOD},
+    {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
+};
+
+static bool read_cidr(struct str text, struct lb_cidr *ret)
+{
+    struct str host = text;
+    struct str bits_text = STR_NONE;
+    (void)str_cut(text, '/', &host, &bits_text);
+    struct net_addr addr;
+    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
+        return false;
+    }
+    bool is_v6 = addr.any.sa_family == AF_INET6;
+    uint64_t bits_max = is_v6 ? 128 : 32;
+    uint64_t bits = bits_max;
+    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
+        return false;
+    }
+    lb_addr_bytes(&addr, ret->bytes);
+    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
+    return true;
+}
+
+static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
+                           struct lb_condition *c)
+{
+    c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
+    for (size_t i = 0; i < c->count; i++) {
+        if (!read_cidr(in->values.items[i], &c->cidrs[i])) {
+            return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
+                           STR_ARG(in->values.items[i]));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err read_condition(struct build *b, const struct lbconf_condition *in,
+                               struct lb_condition *c)
+{
+    size_t known = 0;
+    while (known < ARRAY_COUNT(fields) && !str_equal(fields[known].name, in->field)) {
+        known++;
+    }
+    if (known == ARRAY_COUNT(fields)) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "condition field \"%.*s\" is not known",
+                       STR_ARG(in->field));
+    }
+    c->field = fields[known].field;
+    c->count = c->field == LB_QUERY ? in->pairs.count : in->values.count;
+    if (c->count == 0 || c->count > LB_VALUES_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "condition %.*s has %zu values", STR_ARG(in->field),
+                       c->count);
+    }
+    if (c->field == LB_SOURCE_IP) {
+        return read_cidrs(b, in, c);
+    }
+    if (c->field == LB_QUERY) {
+        c->pairs = ARENA_ARRAY(b->arena, struct lb_pair, c->count);
+        for (size_t i = 0; i < c->count; i++) {
+            c->pairs[i].key = arena_str(b->arena, in->pairs.items[i].key);
+            c->pairs[i].value = arena_str(b->arena, in->pairs.items[i].value);
+        }
+        return ERR_OK;
+    }
+    c->header_name = arena_str(b->arena, in->header_name);
+    c->values = ARENA_ARRAY(b->arena, struct str, c->count);
+    for (size_t i = 0; i < c->count; i++) {
+        c->values[i] = arena_str(b->arena, in->values.items[i]);
+    }
+    return ERR_OK;
+}
+
+static enum err read_forward(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+{
+    a->type = LB_FORWARD;
+    if (in->weights.count == 0 || in->weights.count > LB_WEIGHTS_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "a forward action has %zu target groups, 1 to %d can be",
+                       in->weights.count, LB_WEIGHTS_MAX);
+    }
+    a->weight_count = in->weights.count;
+    for (size_t i = 0; i < in->weights.count; i++) {
+        int32_t group = OPT_OR(in->weights.items[i].target_group, -1);
+        int32_t weight = OPT_OR(in->weights.items[i].weight, 1);
+        if (group < 0 || (size_t)group >= b->conf->group_count || weight < 0 ||
+            weight > LB_WEIGHT_MAX) {
+            return op_fail(b->op, ERR_INPUT, "a forward action names group %d with weight %d",
+                           group, weight);
+        }
+        a->weights[i] =
+            (struct lb_weight){.group = &b->conf->groups[group], .weight = (uint32_t)weight};
+        a->weight_sum += (uint32_t)weight;
+    }
+    return ERR_OK;
+}
+
+static enum err read_status(struct build *b, struct str text, unsigned *ret)
+{
+    struct str digits = str_starts_with(text, STR("HTTP_")) ? str_from(text, 5) : text;
+    uint64_t status;
+    if (digits.len != 3 || !str_parse_u64(digits, 599, &status) || status < 200) {
+        return op_fail(b->op, ERR_INPUT, "an action has the status \"%.*s\"", STR_ARG(text));
+    }
+    *ret = (unsigned)status;
+    return ERR_OK;
+}
+
+static struct str copy_or(struct build *b, struct str text, struct str otherwise)
+{
+    return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
+}
+
+static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+{
+    if (STR_IS(in->type, "forward")) {
+        return read_forward(b, in, a);
+    }
+    if (STR_IS(in->type, "fixed-response")) {
+        a->type = LB_FIXED;
+        if (in->message_body.len > LB_FIXED_BODY_BYTES_MAX) {
+            return op_fail(b->op, ERR_LIMIT, "a fixed response has %zu bytes, the limit is %d",
+                           in->message_body.len, LB_FIXED_BODY_BYTES_MAX);
+        }
+        a->body = copy_or(b, in->message_body, STR(""));
+        a->content_type = copy_or(b, in->content_type, STR("text/plain; charset=utf-8"));
+        return read_status(b, in->status_code, &a->status);
+    }
+    if (STR_IS(in->type, "redirect")) {
+        a->type = LB_REDIRECT;
+        a->protocol = copy_or(b, in->protocol, STR("#{protocol}"));
+        a->host = copy_or(b, in->host, STR("#{host}"));
+        a->port = copy_or(b, in->port, STR("#{port}"));
+        a->path = copy_or(b, in->path, STR("/#{path}"));
+        a->query = copy_or(b, in->query, STR("#{query}"));
+        return read_status(b, in->status_code, &a->status);
+    }
+    return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
+}
+
+static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+{
+    rule->arn = arena_str(b->arena, in->arn);
+    rule->priority = OPT_OR(in->priority, 0);
+    if (in->conditions.count > LB_CONDITIONS_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "%.*s has %zu conditions", STR_ARG(in->arn),
+                       in->conditions.count);
+    }
+    if (in->actions.count != 1) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "%.*s has %zu actions, one is supported",
+                       STR_ARG(in->arn), in->actions.count);
+    }
+    rule->conditions = ARENA_ARRAY(b->arena, struct lb_condition, in->conditions.count);
+    rule->condition_count = in->conditions.count;
+    for (size_t i = 0; i < in->conditions.count; i++) {
+        TRY(read_condition(b, &in->conditions.items[i], &rule->conditions[i]));
+    }
+    return read_action(b, &in->actions.items[0], &rule->action);
+}
+
+static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
+{
+    if (a->priority == 0 || b->priority == 0) {
+        return a->priority != 0;
+    }
+    return a->priority < b->priority;
+}
+
+/* Insertion: rules come nearly sorted, and there are few. */
+static void sort_rules(struct lb_rule *rules, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct lb_rule rule = rules[i];
+        size_t at = i;
+        while (at > 0 && comes_before(&rule, &rules[at - 1])) {
+            rules[at] = rules[at - 1];
+            at--;
+        }
+        rules[at] = rule;
+    }
+}
+
+/* ---- listeners ------------------------------------------------------------------------------- */
+
+static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
+{
+    l->xff = LB_XFF_APPEND;
+    if (attribute_is(a, STR("routing.http.xff_header_processing.mode"), STR("preserve"))) {
+        l->xff = LB_XFF_PRESERVE;
+    } else if (attribute_is(a, STR("routing.http.xff_header_processing.mode"), STR("remove"))) {
+        l->xff = LB_XFF_REMOVE;
+    }
+    l->desync = LB_DESYNC_DEFENSIVE;
+    if (attribute_is(a, STR("routing.http.desync_mitigation_mode"), STR("monitor"))) {
+        l->desync = LB_DESYNC_MONITOR;
+    } else if (attribute_is(a, STR("routing.http.desync_mitigation_mode"), STR("strictest"))) {
+        l->desync = LB_DESYNC_STRICTEST;
+    }
+    l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
+    l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
+    l->drops_invalid =
+        attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
+}
+
+static enum err read_listener(struct build *b, const struct lbconf_listener *in,
+                              struct lb_listener *l)
+{
+    int32_t port = OPT_OR(in->port, -1);
+    if (port < 0 || port > 65535 || !net_addr_parse_host(in->address, (uint16_t)port, &l->addr)) {
+        return op_fail(b->op, ERR_INPUT, "listener %.*s has the address \"%.*s\" port %d",
+                       STR_ARG(in->arn), STR_ARG(in->address), port);
+    }
+    if (!STR_IS(in->protocol, "HTTP")) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
+                       STR_ARG(in->arn), STR_ARG(in->protocol));
+    }
+    if (in->rules.count > LB_RULES_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "listener %.*s has %zu rules, the limit is %d",
+                       STR_ARG(in->arn), in->rules.count, LB_RULES_MAX);
+    }
+    l->arn = arena_str(b->arena, in->arn);
+    l->dimension = balancer_dimension(b->arena, in->load_balancer);
+    l->port = (uint16_t)port;
+    (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
+    l->slot = LBSTATS_NONE;
+    TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
+                          LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
+    TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
+                          LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
+    read_modes(&in->attributes, l);
+    l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
+    l->rule_count = in->rules.count;
+    for (size_t i = 0; i < in->rules.count; i++) {
+        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+    }
+    sort_rules(l->rules, l->rule_count);
+    return ERR_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
+{
+    struct lb_conf *c = b->conf;
+    if (in->listeners.count > LB_LISTENERS_MAX || in->target_groups.count > LB_GROUPS_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "%zu listeners and %zu target groups are too many",
+                       in->listeners.count, in->target_groups.count);
+    }
+    c->version = (uint64_t)OPT_OR(in->version, 0);
+    c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
+    c->group_count = in->target_groups.count;
+    for (size_t i = 0; i < c->group_count; i++) {
+        TRY(read_group(b, &in->target_groups.items[i], &c->groups[i]));
+    }
+    c->listeners = ARENA_ARRAY(b->arena, struct lb_listener, in->listeners.count);
+    c->listener_count = in->listeners.count;
+    for (size_t i = 0; i < c->listener_count; i++) {
+        TRY(read_listener(b, &in->listeners.items[i], &c->listeners[i]));
+    }
+    return ERR_OK;
+}
+
+static uint32_t past(uint32_t end, uint32_t index)
+{
+    return index >= end ? index + 1 : end;
+}
+
+/* From here on nothing can fail. */
+static void take_names(struct lb_registry *r, struct build *b, const struct lbconf_snapshot *in,
+                       struct lbstats *stats)
+{
+    struct lb_conf *c = b->conf;
+    mono_t now = clock_mono();
+    for (size_t i = 0; i < c->group_count; i++) {
+        struct lb_group *g = &c->groups[i];
+        struct lb_name *name = lb_name_take(r, &r->groups, g->arn);
+        g->index = name->index;
+        g->serial = name->serial;
+        c->groups_end = past(c->groups_end, g->index);
+        if (g->load_balancer.len > 0) {
+            g->slot = lbstats_slot_open(stats, g->load_balancer, g->dimension, now);
+        }
+        take_targets(r, b, &in->target_groups.items[i], g);
+        lb_group_recount(g);
+    }
+    for (size_t i = 0; i < c->listener_count; i++) {
+        struct lb_listener *l = &c->listeners[i];
+        struct lb_name *name = lb_name_take(r, &r->listeners, l->arn);
+        l->index = name->index;
+        l->serial = name->serial;
+        name->last_version = c->version;
+        l->socket = &name->socket;
+        l->slot = lbstats_slot_open(stats, l->dimension, STR_NONE, now);
+        c->listeners_end = past(c->listeners_end, l->index);
+        for (size_t j = 0; j < l->rule_count; j++) {
+            struct lb_name *rule = lb_name_take(r, &r->rules, l->rules[j].arn);
+            l->rules[j].index = rule->index;
+            l->rules[j].serial = rule->serial;
+            c->rules_end = past(c->rules_end, rule->index);
+        }
+    }
+    c->listeners_at = ARENA_ARRAY(b->arena, struct lb_listener *, c->listeners_end);
+    for (size_t i = 0; i < c->listener_count; i++) {
+        c->listeners_at[c->listeners[i].index] = &c->listeners[i];
+    }
+}
+
+enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbstats *stats,
+                       const struct lbconf_snapshot *snapshot, struct lb_conf **ret_conf)
+{
+    struct lb_conf *conf = MEM_NEW(struct lb_conf);
+    arena_init(&conf->arena);
+    struct build b = {.op = op, .conf = conf, .arena = &conf->arena};
+    enum err e = read_snapshot(&b, snapshot);
+    if (e != ERR_OK) {
+        arena_fini(&conf->arena);
+        mem_free(conf);
+        return e;
+    }
+    take_names(registry, &b, snapshot, stats);
+    *ret_conf = conf;
+    return ERR_OK;
+}
+
+void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->group_count; i++) {
+        struct lb_group *g = &conf->groups[i];
+        for (size_t j = 0; j < g->target_count; j++) {
+            lb_peer_give(registry, g->targets[j].peer);
+        }
+        lb_name_give(&registry->groups, g->arn);
+    }
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        for (size_t j = 0; j < conf->listeners[i].rule_count; j++) {
+            lb_name_give(&registry->rules, conf->listeners[i].rules[j].arn);
+        }
+        lb_name_give(&registry->listeners, conf->listeners[i].arn);
+    }
+    arena_fini(&conf->arena);
+    mem_free(conf);
+}
+
+void lb_group_recount(struct lb_group *g)
+{
+    unsigned healthy = 0;
+    for (size_t i = 0; i < g->usable_count; i++) {
+        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        healthy += lb_health_takes_traffic(health);
+    }
+    atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+}
+
+struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)
+{
+    for (size_t i = 0; i < conf->group_count; i++) {
+        if (str_equal(conf->groups[i].arn, arn)) {
+            return &conf->groups[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,315 @@
+#include "lb/lb.h"
+
+#include "base/check.h"
+#include "base/cleanup.h"
+#include "lb/control.h"
+
+#include <unistd.h>
+
+#define TICK DUR_MS(100)
+
+void lb_wake_workers(struct lb *lb)
+{
+    for (size_t i = 0; i < lb->worker_count; i++) {
+        ev_wake_up(&lb->workers[i].wake);
+    }
+}
+
+/* ---- configurations that are over ------------------------------------------------------------ */
+
+static uint64_t seen_by_all(const struct lb *lb)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < lb->worker_count; i++) {
+        uint64_t seen = atomic_load_explicit(&lb->workers[i].seen_version, memory_order_acquire);
+        least = seen < least ? seen : least;
+    }
+    return least;
+}
+
+static bool is_in_use(const struct lb *lb, const struct lb_conf *conf)
+{
+    for (size_t i = 0; i < lb->worker_count; i++) {
+        if (atomic_load_explicit(&conf->uses[i].count, memory_order_acquire) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_tick(struct ev_timer *t);
+
+/* Frees what no worker and no request refers to. */
+static void free_older(struct lb *lb)
+{
+    uint64_t seen = seen_by_all(lb);
+    struct lb_conf **at = &lb->older;
+    while (*at != NULL) {
+        struct lb_conf *conf = *at;
+        if (conf->version < seen && !is_in_use(lb, conf)) {
+            *at = conf->next;
+            lb_conf_free(&lb->registry, conf);
+        } else {
+            at = &conf->next;
+        }
+    }
+    if (lb->older != NULL && !ev_timer_is_set(&lb->tick)) {
+        ev_timer_set(lb->loop, &lb->tick, TICK, on_tick);
+    }
+}
+
+static void on_tick(struct ev_timer *t)
+{
+    free_older(CONTAINER_OF(t, struct lb, tick));
+}
+
+/* Nobody waits for connections on the sockets of listeners that are gone. */
+static void close_sockets(struct lb *lb)
+{
+    size_t at = 0;
+    struct str key;
+    void *value;
+    while (map_next(&lb->registry.listeners.by_key, &at, &key, &value)) {
+        struct lb_name *name = value;
+        int fd = atomic_load(&name->socket.fd);
+        if (name->last_version < lb->published_version && fd >= 0) {
+            (void)close(fd);
+            atomic_store(&name->socket.fd, -1);
+            name->socket.is_asked_for = false;
+        }
+    }
+}
+
+/* ---- what workers tell ----------------------------------------------------------------------- */
+
+static void see_versions(struct lb *lb)
+{
+    const struct lb_conf *conf = lb_newest(lb);
+    uint64_t seen = seen_by_all(lb);
+    if (conf == NULL || seen <= lb->published_version) {
+        return;
+    }
+    lb->published_version = seen;
+    close_sockets(lb);
+    lb->options.report->published(lb->options.report->self, seen);
+}
+
+static void see_ends(struct lb *lb)
+{
+    for (size_t i = 0; i < lb->worker_count; i++) {
+        if (!atomic_load(&lb->workers[i].is_stopped)) {
+            return;
+        }
+    }
+    if (atomic_load(&lb->is_stopping) && !lb->is_stopped) {
+        lb->is_stopped = true;
+        ev_timer_stop(&lb->stop_timer);
+        lb->options.report->stopped(lb->options.report->self);
+    }
+}
+
+static void on_wake(struct ev_wake *wake)
+{
+    struct lb *lb = CONTAINER_OF(wake, struct lb, wake);
+    see_versions(lb);
+    lb_drains_check(lb);
+    free_older(lb);
+    see_ends(lb);
+}
+
+/* ---- publishing ------------------------------------------------------------------------------ */
+
+static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        const struct lb_listener *l = &conf->listeners[i];
+        if (atomic_load(&l->socket->fd) >= 0 || l->socket->is_asked_for) {
+            continue;
+        }
+        int fd = -1;
+        enum err e = lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
+        if (e == ERR_OK) {
+            atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
+        } else if (e == ERR_AGAIN) {
+            l->socket->is_asked_for = true;
+        } else {
+            lb->options.report->listen_failed(lb->options.report->self, l->arn,
+                                              str_of(op->note.text));
+        }
+        op_note_clear(op);
+    }
+}
+
+static bool has_slot(const struct lb_conf *conf, uint32_t slot)
+{
+    for (size_t i = 0; i < conf->group_count; i++) {
+        if (conf->groups[i].slot == slot) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        if (conf->listeners[i].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void retire_slot(struct lb *lb, const struct lb_conf *now, uint32_t slot)
+{
+    if (slot != LBSTATS_NONE && !has_slot(now, slot)) {
+        lbstats_slot_retire(lb->options.stats, slot, ev_now(lb->loop));
+    }
+}
+
+static void retire_slots(struct lb *lb, const struct lb_conf *before, const struct lb_conf *now)
+{
+    for (size_t i = 0; before != NULL && i < before->group_count; i++) {
+        retire_slot(lb, now, before->groups[i].slot);
+    }
+    for (size_t i = 0; before != NULL && i < before->listener_count; i++) {
+        retire_slot(lb, now, before->listeners[i].slot);
+    }
+}
+
+enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *snapshot)
+{
+    struct lb_conf *before = lb_newest(lb);
+    uint64_t version = (uint64_t)OPT_OR(snapshot->version, 0);
+    if (version <= (before == NULL ? 0 : before->version)) {
+        return op_fail(op, ERR_STATE, "snapshot %llu is not newer than the one in use",
+                       (unsigned long long)version);
+    }
+    if (atomic_load(&lb->is_stopping)) {
+        return op_fail(op, ERR_STATE, "the data plane is stopping");
+    }
+    struct lb_conf *conf = NULL;
+    TRY(lb_conf_build(op, &lb->registry, lb->options.stats, snapshot, &conf));
+    ask_for_sockets(lb, op, conf);
+    lb_drains_adopt(lb, conf, snapshot);
+    lb_probes_adopt(lb, conf);
+    retire_slots(lb, before, conf);
+    if (before != NULL) {
+        before->next = lb->older;
+        lb->older = before;
+    }
+    atomic_store_explicit(&lb->conf, conf, memory_order_release);
+    lb_wake_workers(lb);
+    return ERR_OK;
+}
+
+void lb_listener_give(struct lb *lb, struct str listener_arn, int fd)
+{
+    struct lb_conf *conf = lb_newest(lb);
+    for (size_t i = 0; conf != NULL && i < conf->listener_count; i++) {
+        struct lb_listener *l = &conf->listeners[i];
+        if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0) {
+            l->socket->is_asked_for = false;
+            atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
+            lb_wake_workers(lb);
+            return;
+        }
+    }
+    (void)close(fd);
+}
+
+void lb_report_all(struct lb *lb)
+{
+    struct lb_conf *conf = lb_newest(lb);
+    for (size_t i = 0; conf != NULL && i < conf->group_count; i++) {
+        const struct lb_group *g = &conf->groups[i];
+        for (size_t j = 0; j < g->target_count; j++) {
+            char room[LB_DESCRIPTION_BYTES];
+            struct lb_health_row row = lb_probe_row(lb, g, &g->targets[j], room, sizeof(room));
+            lb->options.report->health(lb->options.report->self, &row, 1);
+        }
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static size_t core_count(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : (size_t)count;
+}
+
+static void end_workers(struct lb *lb)
+{
+    atomic_store(&lb->must_cut, true);
+    atomic_store(&lb->is_stopping, true);
+    lb_wake_workers(lb);
+    for (size_t i = 0; i < lb->worker_count; i++) {
+        lb_worker_join(&lb->workers[i]);
+    }
+    lb->worker_count = 0;
+}
+
+enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options *options,
+                   struct lb **ret_lb)
+{
+    size_t count = options->worker_count == 0 ? core_count() : options->worker_count;
+    count = count > LB_WORKERS_MAX ? LB_WORKERS_MAX : count;
+    struct lb *lb = mem_alloc(sizeof(*lb) + count * sizeof(struct lb_worker));
+    lb->loop = loop;
+    lb->options = *options;
+    lb_registry_init(&lb->registry, count);
+    enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
+    if (e != ERR_OK) {
+        lb_registry_fini(&lb->registry);
+        mem_free(lb);
+        return e;
+    }
+    for (size_t i = 0; i < count && e == ERR_OK; i++) {
+        e = lb_worker_start(op, lb, &lb->workers[i], (uint32_t)i);
+        lb->worker_count += e == ERR_OK;
+    }
+    if (e != ERR_OK) {
+        lb_free(lb);
+        return e;
+    }
+    *ret_lb = lb;
+    return ERR_OK;
+}
+
+static void on_stop_time(struct ev_timer *t)
+{
+    struct lb *lb = CONTAINER_OF(t, struct lb, stop_timer);
+    atomic_store(&lb->must_cut, true);
+    lb_wake_workers(lb);
+}
+
+void lb_stop(struct lb *lb, dur_t at_most)
+{
+    if (atomic_exchange(&lb->is_stopping, true)) {
+        return;
+    }
+    if (lb_newest(lb) != NULL) {
+        lb_probes_close(lb, lb_newest(lb));
+    }
+    ev_timer_set(lb->loop, &lb->stop_timer, at_most, on_stop_time);
+    lb_wake_workers(lb);
+}
+
+void lb_free(struct lb *lb)
+{
+    struct lb_conf *conf = lb_newest(lb);
+    if (conf != NULL) {
+        lb_probes_close(lb, conf);
+    }
+    end_workers(lb);
+    ev_timer_stop(&lb->tick);
+    ev_timer_stop(&lb->drain_timer);
+    ev_timer_stop(&lb->stop_timer);
+    ev_wake_close(&lb->wake);
+    while (lb->older != NULL) {
+        struct lb_conf *old = lb->older;
+        lb->older = old->next;
+        lb_conf_free(&lb->registry, old);
+    }
+    if (conf != NULL) {
+        lb_conf_free(&lb->registry, conf);
+    }
+    lb_registry_fini(&lb->registry);
+    mem_free(lb);
+}

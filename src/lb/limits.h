@@ -1,0 +1,56 @@
+#pragma once
+/* Limits of the data plane. ALB's where AWS names one, else ours. */
+
+#include "base/time.h"
+
+#include <stddef.h>
+
+#define LB_WORKERS_MAX          32
+#define LB_LISTENERS_MAX        2500 /* 50 load balancers with 50 listeners each */
+#define LB_GROUPS_MAX           3000 /* ALB: target groups of a region */
+#define LB_RULES_MAX            200  /* of one listener */
+#define LB_CONDITIONS_MAX       16   /* of one rule */
+#define LB_VALUES_MAX           16   /* of one condition */
+#define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
+#define LB_WEIGHT_MAX           999  /* ALB */
+#define LB_GROUP_TARGETS_MAX    1000 /* ALB */
+#define LB_MATCHER_RANGES_MAX   32
+#define LB_FIXED_BODY_BYTES_MAX 1024  /* ALB */
+#define LB_LOCATION_BYTES_MAX   8192  /* ALB: of a redirect */
+#define LB_XFF_ADDRESSES_MAX    30    /* ALB: more is answered with 463 */
+#define LB_TRACE_BYTES_MAX      7168  /* ALB: a longer X-Amzn-Trace-Id is replaced */
+#define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
+#define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
+#define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
+#define LB_PIPELINE_BYTES_MAX   65536 /* read ahead behind the request in work */
+
+/* The worker's one read buffer. Large on purpose: a body then needs a fourth of the system calls,
+ * and since it is shared by all connections it stays in the cache. */
+#define LB_SCRATCH_BYTES ((size_t)256 * 1024)
+/* Free bytes in front of what is read, for a rewritten head or a chunk head. */
+#define LB_FRONT_BYTES ((size_t)2048)
+/* Free bytes behind it: end of a chunk and of a chunked body. */
+#define LB_BACK_BYTES     ((size_t)16)
+#define LB_READ_BYTES_MAX (LB_SCRATCH_BYTES - LB_FRONT_BYTES - LB_BACK_BYTES)
+/* A request that fits is kept until its response begins, so that it can be sent once more. */
+#define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
+/* Free blocks that a worker keeps of each size. */
+#define LB_FREE_BLOCKS_MAX 64
+
+#define LB_CONNECTS_MAX      3          /* attempts while nothing of the request was sent */
+#define LB_SENDS_MAX         2          /* attempts once something was: the first and one retry */
+#define LB_CONNECT_TIMEOUT   DUR_S(10)  /* ALB */
+#define LB_HEAD_TIMEOUT      DUR_S(10)  /* from the first byte of a request head to its last */
+#define LB_LINGER_TIMEOUT    DUR_S(2)   /* for the client to take our last answer */
+#define LB_BODY_GRACE        DUR_S(30)  /* then a body must come at LB_BODY_RATE_MIN at least */
+#define LB_BODY_RATE_MIN     100        /* bytes a second, over the whole body */
+#define LB_AVOID_FOR         DUR_S(1)   /* a target that refused a connection is the last choice */
+#define LB_STOP_IDLE_GRACE   DUR_S(1)   /* idle clients may still send one request while we stop */
+#define LB_ACCEPT_PAUSE      DUR_MS(50) /* out of descriptors */
+#define LB_PROBE_BYTES_MAX   ((size_t)16 * 1024) /* of a health check's response head */
+#define LB_PROBES_MAX        256                 /* open at a time */
+#define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
+
+#define LB_IDLE_TIMEOUT_DEFAULT_S      60
+#define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600
+#define LB_DRAIN_DEFAULT_S             300

@@ -1,0 +1,121 @@
+/* Indexes that stay with a name for as long as any configuration uses it. */
+
+#include "lb/registry.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <unistd.h>
+
+static uint32_t take_index(struct lb_names *n)
+{
+    return n->free_count > 0 ? n->free_indexes[--n->free_count] : n->end++;
+}
+
+static void give_index(struct lb_names *n, uint32_t index)
+{
+    if (n->free_count == n->free_capacity) {
+        n->free_capacity = n->free_capacity == 0 ? 16 : n->free_capacity * 2;
+        n->free_indexes = mem_resize(n->free_indexes, n->free_capacity * sizeof(*n->free_indexes));
+    }
+    n->free_indexes[n->free_count++] = index;
+}
+
+static void names_fini(struct lb_names *n)
+{
+    CHECK(n->by_key.count == 0);
+    map_fini(&n->by_key);
+    mem_free(n->free_indexes);
+}
+
+void lb_registry_init(struct lb_registry *r, size_t worker_count)
+{
+    *r = (struct lb_registry){.worker_count = worker_count};
+    map_init(&r->listeners.by_key);
+    map_init(&r->groups.by_key);
+    map_init(&r->rules.by_key);
+    map_init(&r->peers.by_key);
+}
+
+void lb_registry_fini(struct lb_registry *r)
+{
+    names_fini(&r->listeners);
+    names_fini(&r->groups);
+    names_fini(&r->rules);
+    names_fini(&r->peers);
+}
+
+struct lb_name *lb_name_take(struct lb_registry *r, struct lb_names *names, struct str key)
+{
+    struct lb_name *name = map_find(&names->by_key, key);
+    if (name == NULL) {
+        name = MEM_NEW(struct lb_name);
+        name->index = take_index(names);
+        name->serial = ++r->last_serial;
+        atomic_store(&name->socket.fd, -1);
+        (void)map_put(&names->by_key, key, name);
+    }
+    name->ref_count++;
+    return name;
+}
+
+void lb_name_give(struct lb_names *names, struct str key)
+{
+    struct lb_name *name = map_find(&names->by_key, key);
+    CHECK(name != NULL);
+    if (--name->ref_count == 0) {
+        (void)map_remove(&names->by_key, key);
+        give_index(names, name->index);
+        int fd = atomic_load(&name->socket.fd);
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        mem_free(name);
+    }
+}
+
+struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str group_arn,
+                             struct str host, uint16_t port)
+{
+    struct lb_peer *peer = map_find(&r->peers.by_key, key);
+    if (peer == NULL) {
+        /* one block: the struct, then its texts */
+        peer = mem_alloc(sizeof(*peer) + key.len + group_arn.len + host.len);
+        char *texts = (char *)(peer + 1);
+        memcpy(texts, key.ptr, key.len);
+        memcpy(texts + key.len, group_arn.ptr, group_arn.len);
+        memcpy(texts + key.len + group_arn.len, host.ptr, host.len);
+        peer->key = str_make(texts, key.len);
+        peer->group_arn = str_make(texts + key.len, group_arn.len);
+        peer->host = str_make(texts + key.len + group_arn.len, host.len);
+        peer->port = port;
+        peer->inflight = mem_alloc_array(r->worker_count, sizeof(*peer->inflight));
+        CHECK(net_addr_parse_host(host, port, &peer->addr));
+        peer->index = take_index(&r->peers);
+        peer->serial = ++r->last_serial;
+        (void)map_put(&r->peers.by_key, key, peer);
+    }
+    peer->ref_count++;
+    return peer;
+}
+
+void lb_peer_give(struct lb_registry *r, struct lb_peer *peer)
+{
+    CHECK(peer->ref_count > 0);
+    if (--peer->ref_count == 0) {
+        CHECK(peer->probe == NULL);
+        (void)map_remove(&r->peers.by_key, peer->key);
+        give_index(&r->peers, peer->index);
+        mem_free(peer->inflight);
+        mem_free(peer);
+    }
+}
+
+uint32_t lb_peer_inflight(const struct lb_peer *peer, size_t worker_count)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < worker_count; i++) {
+        sum += atomic_load_explicit(&peer->inflight[i].count, memory_order_relaxed);
+    }
+    return sum;
+}

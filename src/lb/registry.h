@@ -1,0 +1,12 @@
+#pragma once
+/* Names and their indexes; for conf_build.c and the control thread. */
+
+#include "lb/conf.h"
+
+/* Finds or makes; each take is answered by a give. */
+struct lb_name *lb_name_take(struct lb_registry *r, struct lb_names *names, struct str key);
+void lb_name_give(struct lb_names *names, struct str key);
+/* host and port must make an address. */
+struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str group_arn,
+                             struct str host, uint16_t port);
+void lb_peer_give(struct lb_registry *r, struct lb_peer *peer);

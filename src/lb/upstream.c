@@ -1,0 +1,334 @@
+/* Connections to targets: opened, pooled, closed. A pool belongs to one worker; the connection used
+ * last is used next, so that a small load keeps few of them warm. */
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "lb/control.h"
+#include "net/socket.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <unistd.h>
+
+/* Idle closes younger than this say that the target ends, not how long it waits. */
+#define LEARN_AFTER DUR_MS(500)
+
+static void on_upstream(struct ev_fd *fd, unsigned ready);
+static void on_timer(struct ev_timer *t);
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+struct lb_pool *lb_pool_of(struct lb_worker *w, struct lb_peer *peer)
+{
+    struct lb_pool *pool = w->pools[peer->index];
+    CHECK(pool != NULL);
+    CHECK(pool->serial == peer->serial);
+    return pool;
+}
+
+static void close_idle(struct lb_pool *pool)
+{
+    LIST_FOR (u, &pool->idle, struct lb_upstream, node) {
+        lb_upstream_close(u);
+    }
+}
+
+static void adopt_peer(struct lb_worker *w, const struct lb_target *t)
+{
+    struct lb_pool *pool = w->pools[t->peer->index];
+    if (pool == NULL) {
+        pool = MEM_NEW(struct lb_pool);
+        list_init(&pool->idle);
+        list_init(&pool->busy);
+        w->pools[t->peer->index] = pool;
+    }
+    if (pool->serial != t->peer->serial) {
+        /* the index had another owner, which no configuration names any more */
+        CHECK(list_is_empty(&pool->idle) && list_is_empty(&pool->busy));
+        pool->serial = t->peer->serial;
+        pool->peer = t->peer;
+        pool->avoid_until = (mono_t){0};
+        pool->learned_idle = DUR_US(0);
+        pool->last_idle = DUR_US(0);
+    }
+    pool->version = w->conf->version;
+    pool->is_draining = t->is_draining;
+}
+
+void lb_pools_adopt(struct lb_worker *w)
+{
+    for (size_t i = 0; i < w->conf->group_count; i++) {
+        const struct lb_group *g = &w->conf->groups[i];
+        for (size_t j = 0; j < g->target_count; j++) {
+            adopt_peer(w, &g->targets[j]);
+        }
+    }
+    for (uint32_t i = 0; i < w->pool_count; i++) {
+        struct lb_pool *pool = w->pools[i];
+        if (pool == NULL) {
+            continue;
+        }
+        bool is_gone = pool->version != w->conf->version;
+        if (is_gone || pool->is_draining) {
+            close_idle(pool);
+        }
+        if (is_gone && list_is_empty(&pool->busy)) {
+            pool->peer = NULL; /* it may be freed from now on */
+        }
+    }
+}
+
+void lb_pools_close(struct lb_worker *w)
+{
+    for (uint32_t i = 0; i < w->pool_count; i++) {
+        if (w->pools[i] != NULL) {
+            close_idle(w->pools[i]);
+        }
+    }
+}
+
+/* ---- idle connections ------------------------------------------------------------------------ */
+
+/* How long a connection may have been idle and still be used: 0.8 of what the target is known to
+ * wait, since its close may be on the way. */
+static dur_t usable_for(const struct lb_upstream *u)
+{
+    dur_t most = u->idle_max;
+    if (u->pool->learned_idle.us > 0 && u->pool->learned_idle.us < most.us) {
+        most = u->pool->learned_idle;
+    }
+    return DUR_US(most.us / 5 * 4);
+}
+
+/* Two closes after about the same time are a rule of the target. */
+static void learn(struct lb_pool *pool, dur_t idle)
+{
+    if (idle.us < LEARN_AFTER.us) {
+        return;
+    }
+    int64_t off = idle.us - pool->last_idle.us;
+    if (off < 0) {
+        off = -off;
+    }
+    if (off < idle.us / 8) {
+        pool->learned_idle = idle.us < pool->last_idle.us ? idle : pool->last_idle;
+    }
+    pool->last_idle = idle;
+}
+
+static struct lb_upstream *take_idle(struct lb_worker *w, struct lb_pool *pool)
+{
+    if (list_is_empty(&pool->idle)) {
+        return NULL;
+    }
+    struct lb_upstream *u = CONTAINER_OF(pool->idle.next, struct lb_upstream, node);
+    if (mono_since(ev_now(&w->loop), u->idle_since).us > usable_for(u).us) {
+        close_idle(pool); /* the others are older still */
+        return NULL;
+    }
+    list_remove(&u->node);
+    pool->idle_count--;
+    u->is_reused = true;
+    return u;
+}
+
+void lb_upstream_release(struct lb_upstream *u, bool may_stay)
+{
+    struct lb_pool *pool = u->pool;
+    u->exchange = NULL;
+    bool is_wanted = pool->version == u->worker->conf->version && !pool->is_draining &&
+                     pool->idle_count < LB_IDLE_UPSTREAMS_MAX && !u->worker->is_stopping;
+    if (!may_stay || !is_wanted || u->is_dead) {
+        lb_upstream_close(u);
+        return;
+    }
+    u->idle_since = ev_now(&u->worker->loop);
+    list_add_head(&pool->idle, &u->node);
+    pool->idle_count++;
+    ev_timer_set(&u->worker->loop, &u->timer, usable_for(u), on_timer);
+    lb_upstream_arm(u);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static struct lb_upstream *take_upstream(struct lb_worker *w)
+{
+    if (list_is_empty(&w->free_upstreams)) {
+        return MEM_NEW(struct lb_upstream);
+    }
+    struct lb_upstream *u = CONTAINER_OF(w->free_upstreams.next, struct lb_upstream, node);
+    list_remove(&u->node);
+    memset(u, 0, sizeof(*u));
+    return u;
+}
+
+void lb_upstream_close(struct lb_upstream *u)
+{
+    if (u->is_dead) {
+        return;
+    }
+    struct lb_worker *w = u->worker;
+    if (u->exchange == NULL && u->node.next != NULL && !list_is_empty(&u->node)) {
+        list_remove(&u->node);
+        u->pool->idle_count--;
+    }
+    u->is_dead = true;
+    ev_fd_close(&u->fd);
+    ev_timer_stop(&u->timer);
+    lb_count_drop(w, u->slot, LBSTATS_ACTIVE_CONNECTIONS);
+    list_add_tail(&w->dead_upstreams, &u->node);
+    lb_worker_sweep_later(w);
+}
+
+static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot)
+{
+    int fd = -1;
+    if (net_dial_errno(&pool->peer->addr, &fd) != 0) {
+        return NULL;
+    }
+    struct lb_upstream *u = take_upstream(w);
+    if (ev_fd_open_ranked(&w->loop, &u->fd, fd, EV_READ | EV_WRITE | EV_PEER_CLOSED, EV_RANK_FIRST,
+                          on_upstream) != ERR_OK) {
+        (void)close(fd);
+        list_add_head(&w->free_upstreams, &u->node);
+        return NULL;
+    }
+    u->worker = w;
+    u->pool = pool;
+    u->slot = slot;
+    u->is_connecting = true;
+    struct lbstats_block *b = lb_count_block(w, slot);
+    if (b != NULL) {
+        lbstats_begin(b);
+        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
+        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
+        lbstats_end(b);
+    }
+    return u;
+}
+
+bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh)
+{
+    struct lb_worker *w = ex->client->worker;
+    struct lb_upstream *u = is_fresh ? NULL : take_idle(w, ex->pool);
+    if (u == NULL) {
+        u = dial(w, ex->pool, ex->client->slot);
+        if (u == NULL) {
+            return false;
+        }
+        lb_upstream_wait(u, LB_CONNECT_TIMEOUT);
+    }
+    u->idle_max = ex->listener->idle_timeout;
+    u->exchange = ex;
+    ex->upstream = u;
+    ex->upstream_sent_before = u->sent_bytes;
+    return true;
+}
+
+bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before)
+{
+    if (u->sent_bytes == sent_before) {
+        return true;
+    }
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    memset(&info, 0, sizeof(info));
+    bool is_known = getsockopt(u->fd.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+                    len >= offsetof(struct tcp_info, tcpi_bytes_received);
+    /* The SYN counts as one byte. What the other kernel has not acknowledged, its process has not
+     * read. */
+    return is_known && info.tcpi_bytes_acked <= sent_before + 1;
+}
+
+void lb_upstream_arm(struct lb_upstream *u)
+{
+    if (u->is_dead) {
+        return;
+    }
+    const struct lb_exchange *ex = u->exchange;
+    unsigned wanted = EV_READ | EV_PEER_CLOSED;
+    if (ex != NULL && lb_block_waiting(ex->client->back) > 0) {
+        wanted = 0; /* the client is slow: its window becomes the target's */
+    }
+    if (u->is_connecting || (ex != NULL && lb_block_waiting(ex->out) > 0)) {
+        wanted |= EV_WRITE;
+    }
+    ev_fd_want(&u->fd, wanted);
+}
+
+void lb_upstream_wait(struct lb_upstream *u, dur_t at_most)
+{
+    ev_timer_set(&u->worker->loop, &u->timer, at_most, on_timer);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static void fail(struct lb_upstream *u, enum lb_failure why)
+{
+    struct lb_exchange *ex = u->exchange;
+    ex->upstream = NULL;
+    u->exchange = NULL;
+    u->node = (struct list){0};
+    lb_upstream_close(u);
+    lb_exchange_failed(ex, why);
+}
+
+static void on_connected(struct lb_upstream *u)
+{
+    struct lb_exchange *ex = u->exchange;
+    if (net_dial_result(u->fd.fd) != 0) {
+        fail(u, LB_FAIL_REFUSED);
+        return;
+    }
+    u->is_connecting = false;
+    lb_exchange_send(ex);
+}
+
+static void on_idle_event(struct lb_upstream *u)
+{
+    /* It closes, or it says something that nobody asked for. */
+    learn(u->pool, mono_since(ev_now(&u->worker->loop), u->idle_since));
+    lb_upstream_close(u);
+}
+
+static void on_upstream(struct ev_fd *fd, unsigned ready)
+{
+    struct lb_upstream *u = CONTAINER_OF(fd, struct lb_upstream, fd);
+    struct lb_exchange *ex = u->exchange;
+    if (ex == NULL) {
+        on_idle_event(u);
+        return;
+    }
+    if (u->is_connecting) {
+        on_connected(u);
+        return;
+    }
+    if ((ready & (EV_READ | EV_BROKEN)) != 0) {
+        if (ex->is_tunnel) {
+            lb_tunnel_from_target(ex);
+        } else {
+            lb_response_read(ex);
+        }
+    }
+    if ((ready & EV_WRITE) != 0 && !u->is_dead && u->exchange == ex) {
+        lb_exchange_send(ex);
+    }
+    if (!u->is_dead && u->exchange == ex) {
+        lb_upstream_arm(u);
+    }
+}
+
+static void on_timer(struct ev_timer *t)
+{
+    struct lb_upstream *u = CONTAINER_OF(t, struct lb_upstream, timer);
+    struct lb_exchange *ex = u->exchange;
+    if (ex == NULL) {
+        lb_upstream_close(u);
+    } else if (u->is_connecting) {
+        fail(u, LB_FAIL_CONNECT_TIMEOUT);
+    } else if (ex->is_tunnel || lb_block_waiting(ex->client->back) > 0 || !ex->request.is_done) {
+        lb_upstream_wait(u, ex->listener->idle_timeout); /* the client's time counts */
+    } else {
+        fail(u, LB_FAIL_TIMEOUT);
+    }
+}

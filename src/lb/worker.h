@@ -1,0 +1,310 @@
+#pragma once
+/* Inside of a worker: one thread, one loop, its clients, its connections to targets, the exchanges
+ * between them. Nothing here is shared with another worker but what says so.
+ *
+ * client    a connection that a user opened; has at most one exchange at a time
+ * upstream  a connection to a target; works for one exchange, or waits in the pool of its target
+ * exchange  one request and its response, over one upstream after another if it is tried again
+ *
+ * Objects that end are marked and swept at the end of the loop's turn, so that a function on the
+ * way out of a callback may still look at them. */
+
+#include "ev/loop.h"
+#include "http/h1.h"
+#include "lb/block.h"
+#include "lb/body.h"
+#include "lb/conf.h"
+#include "lb/lb.h"
+#include "lb/split.h"
+#include "stats/lbstats.h"
+
+#include <pthread.h>
+
+struct lb_worker;
+struct lb_exchange;
+
+/* ---- worker's side of a target --------------------------------------------------------------- */
+
+struct lb_pool {
+    uint64_t serial; /* of the peer */
+    struct lb_peer *peer;
+    uint64_t version; /* of the newest configuration that names the peer */
+    bool is_draining; /* in that version */
+    uint32_t idle_count;
+    struct list idle; /* of lb_upstream, most recently used first */
+    struct list busy; /* of lb_exchange */
+    mono_t avoid_until;
+    /* Learned: the target closes idle connections after about this long. */
+    dur_t learned_idle; /* 0: not known */
+    dur_t last_idle;    /* how old the last one was that it closed */
+};
+
+struct lb_upstream {
+    struct ev_fd fd;
+    struct ev_timer timer;
+    struct list node; /* in the pool's idle list, or in the worker's list of the dead */
+    struct lb_worker *worker;
+    struct lb_pool *pool;
+    struct lb_exchange *exchange; /* NULL while idle */
+    uint32_t slot;                /* counters of the balancer that it was opened for */
+    uint64_t sent_bytes;
+    mono_t idle_since;
+    dur_t idle_max; /* configured or announced by Keep-Alive */
+    bool is_connecting;
+    bool is_reused;
+    bool is_dead;
+};
+
+/* ---- clients --------------------------------------------------------------------------------- */
+
+enum lb_client_state {
+    LB_CLIENT_OPEN,
+    LB_CLIENT_FLUSH,  /* close when everything is sent */
+    LB_CLIENT_LINGER, /* all is sent; waits for the client to close */
+    LB_CLIENT_DEAD,
+};
+
+struct lb_client {
+    struct ev_fd fd;
+    struct ev_timer timer;
+    struct list node; /* in the worker's list of clients, or of the dead */
+    struct ev_defer resume;
+    struct lb_worker *worker;
+    struct lb_exchange *exchange;
+    struct lb_block *ahead; /* part of a head, or requests behind the one in work */
+    struct lb_block *back;  /* not sent yet */
+    mono_t accepted_at;
+    mono_t head_since; /* first byte of the head that is not complete */
+    uint64_t listener_serial;
+    uint32_t listener_index;
+    uint32_t slot;
+    uint8_t state;
+    bool must_linger;
+    uint8_t peer[16]; /* lb_addr_bytes */
+    uint16_t peer_port;
+};
+
+/* ---- exchanges ------------------------------------------------------------------------------- */
+
+struct lb_exchange {
+    struct ev_defer again; /* the next try */
+    struct list node;      /* in the pool's busy list; in the worker's list of the dead */
+    struct lb_client *client;
+    struct lb_upstream *upstream; /* NULL between two tries */
+    struct lb_conf *conf;
+    const struct lb_listener *listener;
+    struct lb_group *group;
+    struct lb_pool *pool; /* of the target that it counts for */
+    struct lb_body request;
+    struct lb_body response;
+    struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
+    struct lb_block *head; /* part of the response's head */
+    struct lb_peer *refused[LB_CONNECTS_MAX]; /* not to be tried again */
+    mono_t began;
+    mono_t sent_at; /* when the target had the request's head */
+    uint64_t request_bytes;
+    uint64_t client_bytes;         /* both ways, not yet in the counters */
+    uint64_t upstream_sent_before; /* upstream->sent_bytes when this try began */
+    uint8_t connect_count;
+    uint8_t send_count;
+    uint8_t refused_count;
+    bool is_idempotent;
+    bool is_head;
+    bool is_http10;
+    bool is_websocket;
+    bool is_tunnel;
+    bool wants_keep_alive; /* the client, and its request allows it */
+    bool may_replay;
+    bool has_begun; /* this try has begun to send */
+    bool owes_continue;
+    bool has_response; /* its head went to the client */
+    bool closes_client;
+    bool upstream_may_stay;
+    bool is_over;
+};
+
+/* ---- the worker ------------------------------------------------------------------------------ */
+
+struct lb_listening {
+    struct ev_fd fd;
+    struct ev_timer pause;
+    struct lb_worker *worker;
+    uint64_t serial; /* of the listener; 0: not in use */
+    uint32_t index;
+    uint32_t slot;
+    int listen_fd; /* belongs to the control thread */
+};
+
+struct lb_rotation {
+    uint64_t serial; /* of the group */
+    uint32_t next;
+};
+
+struct lb_worker {
+    struct lb *lb;
+    uint32_t id;
+    uint32_t row; /* of the counters */
+    pthread_t thread;
+    struct ev_loop loop;
+    struct ev_wake wake;
+    struct lb_conf *conf;
+    struct lb_pool **pools;           /* by peer index */
+    struct lb_rotation *rotations;    /* by group index */
+    struct lb_split *splits;          /* by rule index */
+    struct lb_listening **listenings; /* by listener index */
+    uint32_t pool_count;
+    uint32_t rotation_count;
+    uint32_t split_count;
+    uint32_t listening_count;
+    struct list clients;
+    uint32_t client_count;
+    struct list dead_clients;
+    struct list dead_upstreams;
+    struct list dead_exchanges;
+    struct list free_clients;
+    struct list free_upstreams;
+    struct list free_exchanges;
+    struct ev_defer sweep;
+    struct ev_timer stop_timer;
+    struct lb_blocks blocks;
+    uint64_t random; /* state of a generator for trace ids */
+    int64_t date_s;  /* second that date_text shows */
+    char date_text[32];
+    bool is_stopping;
+    bool is_stop_reported;
+    mono_t stop_began;
+    /* shared with the control thread */
+    atomic_uint_least64_t seen_version;
+    atomic_bool is_stopped;
+    struct h1_head request_head; /* the one that is being read */
+    struct h1_head response_head;
+    char *scratch;   /* LB_SCRATCH_BYTES */
+    char *head_room; /* LB_SCRATCH_BYTES: heads being written */
+};
+
+static inline char *lb_read_at(const struct lb_worker *w)
+{
+    return w->scratch + LB_FRONT_BYTES;
+}
+
+/* worker.c */
+enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint32_t id) MUST_USE;
+/* After is_stopped: waits for the thread and frees everything. */
+void lb_worker_join(struct lb_worker *w);
+void lb_worker_sweep_later(struct lb_worker *w);
+uint64_t lb_worker_random(struct lb_worker *w);
+/* "Fri, 20 Nov 2026 16:24:07 GMT" */
+struct str lb_worker_date(struct lb_worker *w);
+
+/* accept.c */
+void lb_listenings_adopt(struct lb_worker *w);
+void lb_listenings_close(struct lb_worker *w);
+
+/* client.c */
+void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer);
+/* Sends, or keeps what cannot be sent now. False when the client is gone (it is closed then). */
+bool lb_client_send(struct lb_client *c, struct str bytes);
+/* Waits for what the client's state can use. */
+void lb_client_arm(struct lb_client *c);
+/* The client has the idle timeout from now on to send or take something. */
+void lb_client_wait(struct lb_client *c);
+/* The exchange or answer is complete: next request, or close. */
+void lb_client_next(struct lb_client *c, bool may_stay);
+/* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
+void lb_client_finish(struct lb_client *c, bool must_linger);
+void lb_client_close(struct lb_client *c);
+/* Bytes behind the request in work. False when there are too many. */
+bool lb_client_keep_ahead(struct lb_client *c, struct str bytes);
+/* NULL when the listener is gone. */
+const struct lb_listener *lb_client_listener(const struct lb_client *c);
+size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX]);
+
+/* exchange.c: from a request's head to the end of its response */
+/* worker->request_head is complete and lies in bytes[0, count); the body may have begun behind it.
+ * Returns the bytes used; the rest belongs to later requests (not used while an exchange runs:
+ * keep them). */
+size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count);
+/* The client has bytes of the body. */
+void lb_exchange_read_body(struct lb_exchange *ex);
+bool lb_exchange_wants_body(const struct lb_exchange *ex);
+/* What was kept for the client is sent: go on reading from the target. */
+void lb_exchange_flushed(struct lb_exchange *ex);
+/* The client did not send its body in time: 408. */
+void lb_exchange_too_slow(struct lb_exchange *ex);
+/* The client went away: the counters say `status` (460), 0 for none. The client is left to be
+ * closed. */
+void lb_exchange_abort(struct lb_exchange *ex, unsigned status);
+/* The drain is over. */
+void lb_exchange_expire(struct lb_exchange *ex);
+/* Sends what waits for the target. */
+void lb_exchange_send(struct lb_exchange *ex);
+/* The response is complete and out of our hands. */
+void lb_exchange_done(struct lb_exchange *ex);
+/* The connection to the target is not needed any more, the exchange goes on. */
+void lb_exchange_let_go(struct lb_exchange *ex, bool may_stay);
+/* One side of a tunnel has ended: the rest is sent, then both are closed. */
+void lb_exchange_end_tunnel(struct lb_exchange *ex);
+
+enum lb_failure {
+    LB_FAIL_REFUSED,         /* no connection came about */
+    LB_FAIL_CONNECT_TIMEOUT, /* after LB_CONNECT_TIMEOUT */
+    LB_FAIL_UNSENT,          /* closed, and nothing of the request had arrived */
+    LB_FAIL_CLOSED,          /* closed before the response's head was complete */
+    LB_FAIL_MALFORMED,
+    LB_FAIL_TIMEOUT, /* no answer within the idle timeout */
+    LB_FAIL_EXPIRED,
+};
+/* The try failed; the upstream is closed already. */
+void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why);
+
+/* response.c */
+void lb_response_read(struct lb_exchange *ex);
+
+/* upstream.c */
+/* A connection for the exchange: from the pool unless is_fresh, else new. False when there was none
+ * to get at once (refused). */
+bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh);
+/* The exchange does not need it any more. */
+void lb_upstream_release(struct lb_upstream *u, bool may_stay);
+void lb_upstream_close(struct lb_upstream *u);
+void lb_upstream_arm(struct lb_upstream *u);
+void lb_upstream_wait(struct lb_upstream *u, dur_t at_most);
+/* Nothing of what the present try sent has reached the target. */
+bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before);
+/* The pool of a peer of the current configuration. */
+struct lb_pool *lb_pool_of(struct lb_worker *w, struct lb_peer *peer);
+void lb_pools_adopt(struct lb_worker *w);
+void lb_pools_close(struct lb_worker *w);
+/* NULL when the group has no target that may be used. */
+struct lb_peer *lb_pick(struct lb_worker *w, struct lb_group *g, struct lb_peer *const *refused,
+                        size_t refused_count);
+
+/* tunnel.c */
+void lb_tunnel_from_client(struct lb_exchange *ex);
+void lb_tunnel_from_target(struct lb_exchange *ex);
+
+/* rewrite.c */
+enum lb_rewrite { LB_REWRITE_OK, LB_REWRITE_TOO_LARGE, LB_REWRITE_TOO_MANY_ADDRESSES };
+enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
+                                   struct h1_writer *ret_writer);
+/* closes: the client is told that the connection ends. */
+void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool closes,
+                         struct h1_writer *ret_writer);
+
+/* reply.c: answers of our own */
+/* An error page; the caller has counted it. */
+void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool closes);
+void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes);
+void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const struct lb_action *a,
+                       bool is_head, bool closes);
+
+/* count.c */
+struct lbstats_block *lb_count_block(const struct lb_worker *w, uint32_t slot);
+void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
+void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
+/* A response's head came from the target. */
+void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
+/* An answer of our own; ex is NULL when no target was chosen. */
+void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);
+/* Bytes that went through since the last call. */
+void lb_count_bytes(const struct lb_worker *w, uint32_t slot, uint64_t bytes);

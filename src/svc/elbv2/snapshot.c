@@ -1,0 +1,600 @@
+#include "svc/elbv2/state.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "svc/common/arn.h"
+#include "svc/elbv2/actions.h"
+#include "svc/elbv2/load_balancers.h"
+#include "svc/elbv2/rows.h"
+#include "svc/elbv2/targets.h"
+
+/* A snapshot is put together of parts, one a target group and one a listener with its rules. Each
+ * is read from the store once and again only after it changed, so that one target more among ten
+ * thousand costs one part and not all of them. */
+struct part {
+    struct list
+        link; /* in elbv2.groups or .listeners, in the order in which they were first seen */
+    struct str arn;
+    void *arn_memory;
+    bool is_listener;
+    bool is_stale;         /* to be read again before it is used */
+    bool is_there;         /* the store has it, and the data plane serves it */
+    int64_t drain_ends_us; /* group: when its first drain is over; INT64_MAX: none */
+    struct arena arena;    /* of what follows */
+    struct lbconf_target_group group;
+    struct lbconf_listener listener;
+    struct part_weight *weights; /* of the listener's rules: whose index has to be filled in */
+    size_t weight_count;
+};
+
+struct part_weight {
+    struct lbconf_weight *at;
+    struct str group_arn;
+};
+
+/* ---- parts ---------------------------------------------------------------------------------- */
+
+static void free_part(struct part *part)
+{
+    list_remove(&part->link);
+    arena_fini(&part->arena);
+    mem_free(part->arn_memory);
+    mem_free(part);
+}
+
+void elbv2_snapshot_init(struct elbv2 *e)
+{
+    map_init(&e->parts);
+    list_init(&e->groups);
+    list_init(&e->listeners);
+}
+
+void elbv2_snapshot_fini(struct elbv2 *e)
+{
+    LIST_FOR (part, &e->groups, struct part, link) {
+        free_part(part);
+    }
+    LIST_FOR (listener, &e->listeners, struct part, link) {
+        free_part(listener);
+    }
+    map_fini(&e->parts);
+}
+
+static void mark(struct elbv2 *e, struct str arn, bool is_listener)
+{
+    struct part *part = map_find(&e->parts, arn);
+    if (part == NULL) {
+        part = MEM_NEW(struct part);
+        part->arn_memory = mem_dup(arn.ptr, arn.len);
+        part->arn = str_make(part->arn_memory, arn.len);
+        part->drain_ends_us = INT64_MAX;
+        part->is_listener = is_listener;
+        arena_init(&part->arena);
+        list_add_tail(is_listener ? &e->listeners : &e->groups, &part->link);
+        (void)map_put(&e->parts, arn, part);
+    }
+    part->is_stale = true;
+}
+
+static void note_at_once(void *self, struct str key)
+{
+    (void)key;
+    struct elbv2 *e = self;
+    e->is_dirty = true;
+    elbv2_publish(e);
+}
+
+static void note_for_turn(void *self, struct str key)
+{
+    (void)key;
+    struct elbv2 *e = self;
+    e->is_dirty = true;
+    e->options.host.wake(e->options.host.self, DUR_US(0));
+}
+
+static void wake_only(void *self, struct str key)
+{
+    (void)key;
+    struct elbv2 *e = self;
+    e->options.host.wake(e->options.host.self, DUR_US(0));
+}
+
+void elbv2_note_group(struct elbv2 *e, struct str arn)
+{
+    mark(e, arn, false);
+    store_after_commit(e->store, note_for_turn, e, STR(""));
+}
+
+void elbv2_note_listener(struct elbv2 *e, struct str arn)
+{
+    mark(e, arn, true);
+    store_after_commit(e->store, note_at_once, e, STR(""));
+}
+
+void elbv2_note_change(struct elbv2 *e)
+{
+    store_after_commit(e->store, wake_only, e, STR(""));
+}
+
+static enum err mark_all(struct op *op, struct elbv2 *e, const struct store_kind *kind)
+{
+    struct store_items items = {0};
+    TRY(store_list(op, e->store, kind, &(struct store_range){.is_every_region = true}, &items));
+    for (size_t i = 0; i < items.count; i++) {
+        if (kind == &elbv2_kind_listener) {
+            mark(e, items.items[i].key, true);
+        } else {
+            mark(e, ((const struct elbv2_target_group *)items.items[i].value)->target_group_arn,
+                 false);
+        }
+    }
+    return ERR_OK;
+}
+
+enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
+{
+    TRY(mark_all(op, e, &elbv2_kind_group));
+    TRY(mark_all(op, e, &elbv2_kind_listener));
+    e->is_dirty = true;
+    return ERR_OK;
+}
+
+/* ---- a target group ------------------------------------------------------------------------- */
+
+static void add_attributes(struct arena *a, const struct engine_text_map *set,
+                           struct lbconf_attributes *to)
+{
+    to->is_set = true;
+    for (size_t i = 0; i < set->count; i++) {
+        struct lbconf_attributes_entry *entry = ARENA_PUSH(a, to);
+        entry->key = set->items[i].key;
+        entry->value = set->items[i].value;
+    }
+}
+
+static void add_targets(struct op *op, const struct elbv2_target_list *targets,
+                        struct lbconf_targets *to)
+{
+    to->items = ARENA_ARRAY(&op->arena, struct lbconf_target, targets->count);
+    to->is_set = true;
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct engine_elb_target *t = &targets->items[i];
+        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(t->host)) {
+            continue;
+        }
+        to->items[to->count++] =
+            (struct lbconf_target){.host = t->host,
+                                   .port = t->port,
+                                   .is_draining = OPT_BOOL(t->draining_since.is_set),
+                                   .draining_since_ms = {.value = t->draining_since.value.us / 1000,
+                                                         .is_set = t->draining_since.is_set}};
+    }
+}
+
+static int64_t drain_ends(const struct elbv2_target_list *targets, dur_t delay)
+{
+    int64_t ends_us = INT64_MAX;
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct opt_time *since = &targets->items[i].draining_since;
+        if (since->is_set && wall_add(since->value, delay).us < ends_us) {
+            ends_us = wall_add(since->value, delay).us;
+        }
+    }
+    return ends_us;
+}
+
+static bool is_web(const struct elbv2_target_group *group)
+{
+    return group->protocol == ELBV2_PROTOCOL_ENUM_HTTP ||
+           group->protocol == ELBV2_PROTOCOL_ENUM_HTTPS;
+}
+
+static void describe_check(const struct elbv2_target_group *group, struct lbconf_target_group *to)
+{
+    to->is_check_enabled = group->health_check_enabled;
+    to->check_protocol = str_of(elbv2_protocol_name(group->health_check_protocol));
+    to->check_port = group->health_check_port;
+    to->check_path = group->health_check_path;
+    to->check_interval_seconds = group->health_check_interval_seconds;
+    to->check_timeout_seconds = group->health_check_timeout_seconds;
+    to->healthy_threshold = group->healthy_threshold_count;
+    to->unhealthy_threshold = group->unhealthy_threshold_count;
+    if (group->matcher != NULL) {
+        to->matcher = str_is_set(group->matcher->http_code) ? group->matcher->http_code
+                                                            : group->matcher->grpc_code;
+    }
+}
+
+/* ERR_NOT_FOUND when it is gone. */
+static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
+{
+    struct elbv2_target_group group = {0};
+    struct engine_elb_more more = {0};
+    struct elbv2_target_list targets = {0};
+    struct str lb_arn = STR_NONE;
+    TRY(elbv2_get_group(op, e, part->arn, &group));
+    TRY(elbv2_get_more(op, e, part->arn, &more));
+    TRY(elbv2_list_targets(op, e, part->arn, &targets));
+    TRY(elbv2_group_load_balancer(op, e, part->arn, &lb_arn));
+    struct str dimension = str_is_set(lb_arn) ? elbv2_dimension(lb_arn) : STR_NONE;
+    struct lbconf_target_group built = {
+        .arn = group.target_group_arn,
+        .name = group.target_group_name,
+        .load_balancer = dimension,
+        .protocol = str_of(elbv2_protocol_name(group.protocol)),
+        .protocol_version = group.protocol_version,
+        .is_in_use = OPT_BOOL(str_starts_with(dimension, STR("app/")) && is_web(&group)),
+    };
+    describe_check(&group, &built);
+    add_attributes(&op->arena, &more.attributes, &built.attributes);
+    add_targets(op, &targets, &built.targets);
+    part->drain_ends_us = drain_ends(&targets, elbv2_drain_delay(&group, &more));
+    shape_copy(&part->arena, &shape_lbconf_target_group, &built, &part->group);
+    return ERR_OK;
+}
+
+/* ---- a listener with its rules -------------------------------------------------------------- */
+
+static struct lbconf_texts texts_of(const struct elbv2_list_of_string *values)
+{
+    return (struct lbconf_texts){.items = values->items, .count = values->count, .is_set = true};
+}
+
+static struct lbconf_pairs pairs_of(struct arena *a,
+                                    const struct elbv2_query_string_key_value_pair_list *values)
+{
+    struct lbconf_pairs pairs = {.items = ARENA_ARRAY(a, struct lbconf_pair, values->count),
+                                 .count = values->count,
+                                 .is_set = true};
+    for (size_t i = 0; i < values->count; i++) {
+        pairs.items[i] =
+            (struct lbconf_pair){.key = values->items[i].key, .value = values->items[i].value};
+    }
+    return pairs;
+}
+
+static struct lbconf_condition condition_of(struct arena *a,
+                                            const struct elbv2_rule_condition *from)
+{
+    struct lbconf_condition to = {.field = from->field, .values = texts_of(&from->values)};
+    if (from->http_header_config != NULL) {
+        to.header_name = from->http_header_config->http_header_name;
+        to.values = texts_of(&from->http_header_config->values);
+    }
+    if (from->http_request_method_config != NULL) {
+        to.values = texts_of(&from->http_request_method_config->values);
+    }
+    if (from->source_ip_config != NULL) {
+        to.values = texts_of(&from->source_ip_config->values);
+    }
+    if (from->query_string_config != NULL) {
+        to.pairs = pairs_of(a, &from->query_string_config->values);
+    }
+    return to;
+}
+
+static void forward_of(struct arena *a, const struct elbv2_forward_action_config *from,
+                       struct lbconf_action *to)
+{
+    size_t count = from->target_groups.count;
+    to->weights = (struct lbconf_weights){
+        .items = ARENA_ARRAY(a, struct lbconf_weight, count), .count = count, .is_set = true};
+    for (size_t i = 0; i < count; i++) {
+        to->weights.items[i].weight = OPT_I32(OPT_OR(from->target_groups.items[i].weight, 1));
+        to->weights.items[i].target_group = OPT_I32(-1);
+    }
+    const struct elbv2_target_group_stickiness_config *sticky =
+        from->target_group_stickiness_config;
+    if (sticky != NULL && OPT_OR(sticky->enabled, false)) {
+        to->stickiness_seconds = sticky->duration_seconds;
+    }
+}
+
+static struct lbconf_action action_of(struct arena *a, const struct elbv2_action *from)
+{
+    struct lbconf_action to = {
+        .type = str_of(shape_enum_name(&shape_elbv2_action_type_enum, (int)from->type))};
+    if (from->forward_config != NULL) {
+        forward_of(a, from->forward_config, &to);
+    }
+    if (from->fixed_response_config != NULL) {
+        to.status_code = from->fixed_response_config->status_code;
+        to.content_type = from->fixed_response_config->content_type;
+        to.message_body = from->fixed_response_config->message_body;
+    }
+    if (from->redirect_config != NULL) {
+        const struct elbv2_redirect_action_config *r = from->redirect_config;
+        to.status_code = str_of(
+            shape_enum_name(&shape_elbv2_redirect_action_status_code_enum, (int)r->status_code));
+        to.protocol = r->protocol;
+        to.host = r->host;
+        to.port = r->port;
+        to.path = r->path;
+        to.query = r->query;
+    }
+    return to;
+}
+
+static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from)
+{
+    struct lbconf_rule to = {.arn = from->rule_arn,
+                             .priority = OPT_I32(elbv2_priority(from)),
+                             .conditions = {.is_set = true},
+                             .actions = {.is_set = true}};
+    to.conditions.count = from->conditions.count;
+    to.conditions.items = ARENA_ARRAY(a, struct lbconf_condition, from->conditions.count);
+    for (size_t i = 0; i < from->conditions.count; i++) {
+        to.conditions.items[i] = condition_of(a, &from->conditions.items[i]);
+    }
+    to.actions.count = from->actions.count;
+    to.actions.items = ARENA_ARRAY(a, struct lbconf_action, from->actions.count);
+    for (size_t i = 0; i < from->actions.count; i++) {
+        to.actions.items[i] = action_of(a, &from->actions.items[i]);
+    }
+    return to;
+}
+
+static size_t count_weights(const struct lbconf_listener *listener)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < listener->rules.count; r++) {
+        for (size_t i = 0; i < listener->rules.items[r].actions.count; i++) {
+            count += listener->rules.items[r].actions.items[i].weights.count;
+        }
+    }
+    return count;
+}
+
+/* Remembers which weight waits for the index of which group. The rules of the API and those of the
+ * part are in the same order. */
+static void collect_action(struct part *part, const struct elbv2_action *from,
+                           struct lbconf_action *to)
+{
+    for (size_t i = 0; i < to->weights.count; i++) {
+        struct str arn = from->forward_config->target_groups.items[i].target_group_arn;
+        part->weights[part->weight_count++] = (struct part_weight){
+            .at = &to->weights.items[i], .group_arn = arena_str(&part->arena, arn)};
+    }
+}
+
+static void collect_weights(struct part *part, const struct elbv2_rule_list *rules)
+{
+    part->weights = ARENA_ARRAY(&part->arena, struct part_weight, count_weights(&part->listener));
+    part->weight_count = 0;
+    for (size_t r = 0; r < rules->count; r++) {
+        for (size_t i = 0; i < rules->items[r].actions.count; i++) {
+            collect_action(part, &rules->items[r].actions.items[i],
+                           &part->listener.rules.items[r].actions.items[i]);
+        }
+    }
+}
+
+/* ERR_NOT_FOUND when it is gone, ERR_UNSUPPORTED when the data plane does not serve it. */
+static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
+{
+    struct elbv2_listener listener = {0};
+    struct elbv2_load_balancer lb = {0};
+    struct engine_elb_more lb_more = {0};
+    struct engine_elb_more more = {0};
+    struct elbv2_rule_list rules = {0};
+    TRY(elbv2_get_listener(op, e, part->arn, &listener));
+    TRY(elbv2_get_load_balancer(op, e, listener.load_balancer_arn, &lb));
+    if (str_is_set(elbv2_why_not_served(op, &lb, &listener))) {
+        return ERR_UNSUPPORTED;
+    }
+    TRY(elbv2_get_more(op, e, lb.load_balancer_arn, &lb_more));
+    TRY(elbv2_get_more(op, e, part->arn, &more));
+    TRY(elbv2_list_rules(op, e, part->arn, &rules));
+    struct lbconf_listener built = {
+        .arn = listener.listener_arn,
+        .load_balancer = elbv2_dimension(lb.load_balancer_arn),
+        .address = lb_more.address,
+        .port = listener.port,
+        .protocol = str_of(elbv2_protocol_name(listener.protocol)),
+        .rules = {.items = ARENA_ARRAY(&op->arena, struct lbconf_rule, rules.count),
+                  .count = rules.count,
+                  .is_set = true},
+    };
+    add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
+    add_attributes(&op->arena, &more.attributes, &built.attributes);
+    for (size_t i = 0; i < rules.count; i++) {
+        built.rules.items[i] = rule_of(&op->arena, &rules.items[i]);
+    }
+    shape_copy(&part->arena, &shape_lbconf_listener, &built, &part->listener);
+    collect_weights(part, &rules);
+    return ERR_OK;
+}
+
+/* ---- reading parts again -------------------------------------------------------------------- */
+
+void elbv2_begin_op(struct elbv2 *e, struct str arn_text, struct op *op)
+{
+    struct arn arn = {0};
+    op_init(op);
+    op->account = e->options.account;
+    op->region = arn_parse(arn_text, &arn) ? arena_str(&op->arena, arn.region) : STR("");
+}
+
+/* Targets that are gone need no health any more. */
+static void forget_gone(struct op *op, struct elbv2 *e, const struct lbconf_targets *before,
+                        const struct part *part)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        const struct lbconf_target *old = &before->items[i];
+        bool is_kept = false;
+        for (size_t k = 0; part->is_there && k < part->group.targets.count; k++) {
+            const struct lbconf_target *target = &part->group.targets.items[k];
+            is_kept = is_kept ||
+                      (str_equal(target->host, old->host) && target->port.value == old->port.value);
+        }
+        if (!is_kept) {
+            elbv2_health_forget(e, elbv2_target_key(op, part->arn, old->host, old->port.value));
+        }
+    }
+}
+
+/* False when the store failed: the part stays stale, and the old one serves on. */
+static bool refresh(struct elbv2 *e, struct part *part)
+{
+    auto_op struct op op;
+    elbv2_begin_op(e, part->arn, &op);
+    struct part old = *part;
+    arena_init(&part->arena);
+    enum err result = part->is_listener ? read_listener(&op, e, part) : read_group(&op, e, part);
+    if (result != ERR_OK && result != ERR_NOT_FOUND && result != ERR_UNSUPPORTED) {
+        log_error("elbv2", "could not read \"%.*s\" for the data plane: %s", STR_ARG(part->arn),
+                  op.note.text);
+        arena_fini(&part->arena);
+        part->arena = old.arena;
+        part->group = old.group;
+        part->listener = old.listener;
+        part->weights = old.weights;
+        part->weight_count = old.weight_count;
+        return false;
+    }
+    part->is_there = result == ERR_OK;
+    part->is_stale = false;
+    if (!part->is_listener && old.is_there) {
+        forget_gone(&op, e, &old.group.targets, part);
+    }
+    arena_fini(&old.arena);
+    return true;
+}
+
+static bool refresh_list(struct elbv2 *e, struct list *parts)
+{
+    bool is_complete = true;
+    LIST_FOR (part, parts, struct part, link) {
+        if (part->is_stale) {
+            is_complete = refresh(e, part) && is_complete;
+        }
+        if (!part->is_stale && !part->is_there) {
+            (void)map_remove(&e->parts, part->arn);
+            free_part(part);
+        }
+    }
+    return is_complete;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+/* Index of each group in the snapshot, by ARN; +1, because a map holds no NULL. */
+static void gather_groups(struct elbv2 *e, struct arena *a, struct map *indexes,
+                          struct lbconf_target_groups *to)
+{
+    to->is_set = true;
+    LIST_FOR (part, &e->groups, struct part, link) {
+        if (part->is_there) {
+            struct lbconf_target_group *item = ARENA_PUSH(a, to);
+            *item = part->group;
+        }
+    }
+    for (size_t i = 0; i < to->count; i++) {
+        (void)map_put(indexes, to->items[i].arn, &to->items[i]);
+    }
+}
+
+static void gather_listeners(struct elbv2 *e, struct arena *a, const struct map *indexes,
+                             const struct lbconf_target_groups *groups, struct lbconf_listeners *to)
+{
+    to->is_set = true;
+    LIST_FOR (part, &e->listeners, struct part, link) {
+        for (size_t i = 0; part->is_there && i < part->weight_count; i++) {
+            const struct lbconf_target_group *group = map_find(indexes, part->weights[i].group_arn);
+            if (group == NULL) { /* references forbid it, but the file could have been edited */
+                log_error("elbv2", "\"%.*s\" sends traffic to \"%.*s\", which does not exist",
+                          STR_ARG(part->arn), STR_ARG(part->weights[i].group_arn));
+                part->is_there = false;
+                break;
+            }
+            part->weights[i].at->target_group = OPT_I32((int32_t)(group - groups->items));
+        }
+        if (part->is_there) {
+            struct lbconf_listener *item = ARENA_PUSH(a, to);
+            *item = part->listener;
+        }
+    }
+}
+
+static void send(struct elbv2 *e)
+{
+    auto_op struct op op;
+    op_init(&op);
+    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version)};
+    struct map indexes;
+    map_init(&indexes);
+    gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);
+    gather_listeners(e, &op.arena, &indexes, &snapshot.target_groups, &snapshot.listeners);
+    map_fini(&indexes);
+    e->options.host.publish(e->options.host.self, &snapshot);
+}
+
+void elbv2_publish(struct elbv2 *e)
+{
+    if (!e->is_dirty) {
+        return;
+    }
+    bool is_complete = refresh_list(e, &e->groups);
+    is_complete = refresh_list(e, &e->listeners) && is_complete;
+    if (!is_complete) { /* the store failed: what was published serves on */
+        e->options.host.wake(e->options.host.self, DUR_S(1));
+        return;
+    }
+    e->is_dirty = false;
+    /* The clock makes versions grow over restarts, too. */
+    int64_t now_us = clock_wall().us;
+    e->version = now_us > e->version ? now_us : e->version + 1;
+    elbv2_forget_failures(e);
+    send(e);
+}
+
+void elbv2_publish_again(struct elbv2 *e)
+{
+    if (e->is_dirty || e->version == 0) {
+        elbv2_publish(e);
+        return;
+    }
+    send(e);
+}
+
+struct str elbv2_snapshot_next_drain(const struct elbv2 *e, int64_t *ret_ends_us)
+{
+    struct str arn = STR_NONE;
+    *ret_ends_us = INT64_MAX;
+    LIST_FOR (part, &e->groups, struct part, link) {
+        if (part->drain_ends_us < *ret_ends_us) {
+            *ret_ends_us = part->drain_ends_us;
+            arn = part->arn;
+        }
+    }
+    return arn;
+}
+
+struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer)
+{
+    struct elbv2 *e = self;
+    struct arn arn = {0};
+    LIST_FOR (part, &e->listeners, struct part, link) {
+        if (part->is_there && str_equal(part->listener.load_balancer, load_balancer) &&
+            arn_parse(part->arn, &arn)) {
+            return arena_str(a, arn.region);
+        }
+    }
+    return STR_NONE;
+}
+
+bool elbv2_snapshot_has_target(const struct elbv2 *e, struct str group_arn, struct str host,
+                               int32_t port)
+{
+    const struct part *part = map_find(&e->parts, group_arn);
+    if (part == NULL || !part->is_there || part->is_listener) {
+        return false;
+    }
+    for (size_t i = 0; i < part->group.targets.count; i++) {
+        const struct lbconf_target *target = &part->group.targets.items[i];
+        if (target->port.value == port && str_equal(target->host, host)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,177 @@
+/* What happens while control is dead, or is killed at the worst moment. */
+
+#include "runtime_fixture.h"
+
+#include "base/check.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void start_counting(void)
+{
+    fixture_container(0, "app",
+                      "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; sleep 0.025; done; "
+                      "exit 9");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    REQUIRE(fixture_wait_line("line 5\n", 5000));
+    /* the parent cannot see our lines: leave the number behind */
+    FILE *f = fopen(arena_printf(&fx.op.arena, "%s/seen", test_folder()).ptr, "w");
+    (void)fwrite(fx.lines.ptr, 1, fx.lines.len, f);
+    (void)fclose(f);
+}
+
+static struct str read_seen(void)
+{
+    static char text[65536];
+    FILE *f = fopen(arena_printf(&fx.op.arena, "%s/seen", test_folder()).ptr, "r");
+    REQUIRE(f != NULL);
+    size_t got = fread(text, 1, sizeof(text), f);
+    (void)fclose(f);
+    return str_make(text, got);
+}
+
+static void expect_forty_lines(void)
+{
+    struct str both =
+        arena_printf(&fx.op.arena, "%.*s%.*s", STR_ARG(read_seen()), STR_ARG(buf_str(&fx.lines)));
+    struct str line = STR_NONE;
+    for (int i = 1; i <= 40; i++) {
+        REQUIRE(str_next(&both, '\n', &line));
+        EXPECT_STR_EQ(line, arena_printf(&fx.op.arena, "app/out line %d", i));
+    }
+    EXPECT_EQ(both.len, 0);
+}
+
+TEST(a_new_control_takes_running_tasks_over_and_no_line_is_lost_or_doubled)
+{
+    (void)test_folder();
+    fixture_live_and_be_killed(start_counting);
+    fixture_pause(100);
+    fixture_begin();
+    struct runtime_container_sight sight = fixture_see(TASK_A, 0);
+    EXPECT_EQ(sight.state, RUNTIME_CONTAINER_RUNNING);
+    EXPECT(sight.started_at.us > 0);
+    EXPECT(str_starts_with(sight.runtime_id, STR(TASK_A "-")));
+    EXPECT(fixture_wait("app:exited=9", 5000));
+    expect_forty_lines();
+    fixture_end();
+}
+
+TEST(an_exit_that_happened_meanwhile_is_seen)
+{
+    (void)test_folder();
+    fixture_live_and_be_killed(start_counting);
+    fixture_pause(1500);
+    fixture_begin();
+    struct runtime_container_sight sight = fixture_see(TASK_A, 0);
+    EXPECT_EQ(sight.state, RUNTIME_CONTAINER_EXITED);
+    EXPECT_EQ(sight.exit_code, 9);
+    EXPECT(wall_since(sight.exited_at, sight.started_at).us > DUR_MS(500).us);
+    EXPECT(fixture_wait(":over", 5000));
+    EXPECT(!fixture_has("exited"));
+    expect_forty_lines();
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    fixture_turn(20);
+    struct runtime_sights sights;
+    REQUIRE_OK(runtime_observe(fx.rt, &fx.op, &sights), &fx.op);
+    EXPECT_EQ(sights.count, 0);
+    fixture_end();
+}
+
+static void start_and_begin_to_stop(void)
+{
+    struct runtime_container_spec *c =
+        fixture_container(0, "app", "trap 'echo term' TERM; echo up; while :; do sleep 0.05; done");
+    c->stop_timeout = DUR_MS(900);
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    REQUIRE(fixture_wait_line("up\n", 5000));
+    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE(fixture_wait_line("term\n", 5000));
+}
+
+TEST(a_stop_goes_on_where_it_was)
+{
+    (void)test_folder();
+    fixture_live_and_be_killed(start_and_begin_to_stop);
+    fixture_pause(300);
+    mono_t before = clock_mono();
+    fixture_begin();
+    EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_STOPPING);
+    EXPECT(fixture_wait("app:exited=137", 5000));
+    EXPECT(mono_since(clock_mono(), before).us < DUR_MS(800).us);
+    EXPECT(str_find(buf_str(&fx.lines), STR("term"), 0) == STR_NOT_FOUND); /* not sent again */
+    fixture_end();
+}
+
+static struct runtime_task_spec a_pair_that_waits(void)
+{
+    static const struct runtime_dependency after = {.container = STR_INIT("setup"),
+                                                    .condition = RUNTIME_WHEN_SUCCESS};
+    struct runtime_container_spec *app = fixture_container(0, "app", "echo app runs");
+    app->depends_on = &after;
+    app->depends_on_count = 1;
+    fixture_container(1, "setup", "sleep 0.4");
+    return fixture_task(TASK_A, 2);
+}
+
+static void start_a_pair_that_waits(void)
+{
+    struct runtime_task_spec spec = a_pair_that_waits();
+    fixture_start(&spec);
+    REQUIRE(fixture_wait("setup:started", 5000));
+}
+
+TEST(what_was_not_started_before_the_crash_waits_for_its_spec)
+{
+    (void)test_folder();
+    fixture_live_and_be_killed(start_a_pair_that_waits);
+    fixture_begin();
+    struct runtime_task_sight sight;
+    REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight), &fx.op);
+    EXPECT(sight.needs_spec);
+    EXPECT_EQ(sight.containers[0].state, RUNTIME_CONTAINER_WAITING);
+    EXPECT_EQ(sight.containers[1].state, RUNTIME_CONTAINER_RUNNING);
+    EXPECT(fixture_wait("setup:exited=0", 5000));
+    EXPECT(!fixture_has("app:"));
+    struct runtime_task_spec spec = a_pair_that_waits();
+    fixture_start(&spec);
+    EXPECT(fixture_wait(":over", 5000));
+    EXPECT(fixture_wait_line("app/out app runs\n", 0));
+    EXPECT(!fixture_has("setup:started"));
+    fixture_end();
+}
+
+TEST(a_shim_that_is_killed_takes_its_container_with_it)
+{
+    fixture_begin();
+    fixture_container(0, "app", "setsid sleep 58 & echo $PPID; echo up; exec sleep 59");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    REQUIRE(fixture_wait_line("up\n", 5000));
+    uint64_t shim = 0;
+    struct str rest = str_from(buf_str(&fx.lines), strlen("app/out "));
+    REQUIRE(str_parse_u64(str_slice(rest, 0, str_find_char(rest, '\n', 0)), INT32_MAX, &shim));
+    REQUIRE(kill((pid_t)shim, SIGKILL) == 0);
+    EXPECT(fixture_wait("app:exited=-1(The process that watched over the container was killed "
+                        "with it)",
+                        5000));
+    EXPECT_EQ(fixture_processes(TASK_A), 0);
+    fixture_end();
+}
+
+TEST(a_shim_that_does_not_obey_is_killed)
+{
+    fixture_begin();
+    fixture_container(0, "app", "kill -STOP $PPID; echo up; exec sleep 59");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    fixture_turn(300);
+    EXPECT(fixture_processes(TASK_A) > 0);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    EXPECT(fixture_wait(":over", 15000));
+    EXPECT_EQ(fixture_processes(TASK_A), 0);
+    fixture_end();
+}
