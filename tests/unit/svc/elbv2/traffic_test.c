@@ -274,7 +274,7 @@ TEST(a_deregistered_target_drains_until_the_delay_is_over)
     const struct lbconf_target_group *blue = snapshot_group(&f, s.blue);
     REQUIRE_EQ(blue->targets.count, 1);
     EXPECT(blue->targets.items[0].is_draining.value);
-    EXPECT_EQ(blue->targets.items[0].draining_since.value, 1795000000000);
+    EXPECT_EQ(blue->targets.items[0].draining_since_ms.value, 1795000000000);
     expect_health(&f, s.blue, ELBV2_TARGET_HEALTH_STATE_ENUM_DRAINING,
                   ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_DEREGISTRATIONINPROGRESS,
                   "Target deregistration is in progress");
