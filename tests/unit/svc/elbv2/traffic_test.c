@@ -291,6 +291,7 @@ TEST(a_deregistered_target_drains_until_the_delay_is_over)
     fixture_turn(&f);
     EXPECT_EQ(snapshot_group(&f, s.blue)->targets.count, 0);
     EXPECT_EQ(f.target_changed_count, told + 1);
+    fixture_turn(&f);
     EXPECT(!f.is_wake_asked);
     expect_health(&f, s.blue, ELBV2_TARGET_HEALTH_STATE_ENUM_UNUSED,
                   ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_NOTREGISTERED,
@@ -634,5 +635,6 @@ TEST(one_target_more_among_ten_thousand_is_quick)
     printf("# 1000 groups x 10 targets: first snapshot %lld ms, after one change %lld ms (with the "
            "copy of this test), 10 reports %lld ms\n",
            (long long)whole_ms, (long long)again_ms, (long long)report_ms);
+    EXPECT(whole_ms < 2000);
     EXPECT(again_ms < 200); /* a machine under load: the usual is below 10 */
 }
