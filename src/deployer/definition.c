@@ -79,6 +79,9 @@ static void lay_environment(struct op *op, const struct place *place, const stru
     for (size_t i = 0; i < over->count; i++) {
         set_variable(op, c, over->items[i].name, over->items[i].value);
     }
+    for (size_t i = 0; i < release->env.count; i++) {
+        set_variable(op, c, release->env.items[i].name, release->env.items[i].value);
+    }
     if (!has_variable(own, VERSION_VARIABLE) && !has_variable(over, VERSION_VARIABLE)) {
         set_variable(op, c, VERSION_VARIABLE, release->version);
     }
