@@ -8,5 +8,3 @@ void logs_close(struct logs *l){(void)l;}
 void logs_port(struct logs *l, struct port_logs *ret){(void)l; *ret=(struct port_logs){.ensure_stream=es,.put_line=pl};}
 const struct logs_handlers logs_handlers = {0};
 enum err runtime_docker_open(struct op *op, struct ev_loop *l, const struct runtime_docker_config *c, const struct runtime_sink *s, struct runtime **ret){(void)l;(void)c;(void)s;(void)ret;return op_fail(op, ERR_UNSUPPORTED,"no docker");}
-#include "svc/elbv2/rows.h"
-enum err elbv2_check_group_quota(struct op *op, struct elbv2 *e, struct str a){(void)op;(void)e;(void)a;return ERR_OK;}
