@@ -1,4 +1,3 @@
-#include "runtime/docker/docker.h"
 #include "svc/logs/logs.h"
 struct logs { int x; };
 static enum err es(void *s, struct op *op, struct str a, struct str b, bool c){(void)s;(void)op;(void)a;(void)b;(void)c;return ERR_OK;}
@@ -7,6 +6,3 @@ enum err logs_open(struct op *op, const struct logs_config *c, struct logs **ret
 void logs_close(struct logs *l){(void)l;}
 void logs_port(struct logs *l, struct port_logs *ret){(void)l; *ret=(struct port_logs){.ensure_stream=es,.put_line=pl};}
 const struct logs_handlers logs_handlers = {0};
-enum err runtime_docker_open(struct op *op, struct ev_loop *l, const struct runtime_docker_config *c, const struct runtime_sink *s, struct runtime **ret){(void)l;(void)c;(void)s;(void)ret;return op_fail(op, ERR_UNSUPPORTED,"no docker");}
-#include "svc/elbv2/rows.h"
-enum err elbv2_check_group_quota(struct op *op, struct elbv2 *e, struct str a){(void)op;(void)e;(void)a;return ERR_OK;}

@@ -135,6 +135,7 @@ static void drop_keys(struct held_keys *keys)
 {
     if (keys->secret_memory != NULL) {
         mem_wipe(keys->secret_memory, keys->secret_bytes);
+        mem_free(keys->secret_memory);
     }
     *keys = (struct held_keys){0};
 }

@@ -145,6 +145,7 @@ static bool is_port(struct str port)
  * else. */
 static bool is_host(struct str host)
 {
+    static const struct str never = STR_INIT("@/\\?#,\"<>[]{}^`|");
     size_t name_end = host.len;
     if (host.len > 0 && host.ptr[0] == '[') {
         size_t close = str_find_char(host, ']', 0);
@@ -171,7 +172,7 @@ static bool is_host(struct str host)
     }
     for (size_t i = 0; i < name_end; i++) {
         unsigned char c = (unsigned char)host.ptr[i];
-        if (c <= ' ' || c >= 0x7f || memchr("@/\\?#,\"<>[]{}^`|", c, 16) != NULL) {
+        if (c <= ' ' || c >= 0x7f || str_find_char(never, (char)c, 0) != STR_NOT_FOUND) {
             return false;
         }
     }

@@ -1,6 +1,7 @@
 /* One request on its way to a target, and again if it must. */
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
@@ -175,6 +176,12 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
         lb_client_close(c);
         return;
     }
+    log_debug(
+        "lb",
+        "target %.*s:%d gave no answer: reason %d, try %u, draining %d in version %llu of %llu",
+        STR_ARG(ex->pool->peer->host), (int)ex->pool->peer->port, (int)why,
+        (unsigned)ex->connect_count, (int)atomic_load(&ex->pool->peer->is_draining),
+        (unsigned long long)ex->conf->version, (unsigned long long)w->conf->version);
     if (!may_try_again(ex, why)) {
         reply_error(ex, status_of(why));
         return;

@@ -54,6 +54,39 @@ static enum err set_route(struct op *op, struct codedeploy *cd, struct str liste
     return port->set_weights(port->self, op, listener_arn, &w);
 }
 
+static bool has_group(const struct port_weights *w, struct str arn)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        if (str_equal(w->items[i].target_group_arn, arn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A group that no listener refers to is not checked, so nobody could say whether green is healthy:
+ * it joins the production route with no share of the traffic before its tasks start. */
+static enum err attach_green(struct op *op, struct codedeploy *cd,
+                             const struct engine_codedeploy_deployment *d)
+{
+    const struct port_elb *port = &cd->config.elb;
+    struct port_weights now = {0};
+    TRY(port->get_weights(port->self, op, d->production_listener_arn, &now));
+    if (has_group(&now, d->green_group_arn)) {
+        return ERR_OK;
+    }
+    return set_route(op, cd, d->production_listener_arn, shift_weights_of(0), d);
+}
+
+static enum err create_side(struct op *op, struct codedeploy *cd, enum shift_which side,
+                            struct engine_codedeploy_deployment *d)
+{
+    if (side == SHIFT_GREEN) {
+        TRY(attach_green(op, cd, d));
+    }
+    return create_task_set(op, cd, side, d);
+}
+
 static enum err call_hook(struct op *op, struct codedeploy *cd,
                           struct engine_codedeploy_deployment *d)
 {
@@ -92,7 +125,7 @@ enum err cd_perform(struct op *op, struct codedeploy *cd, const struct shift_dec
     struct str side = decision->side == SHIFT_BLUE ? d->blue_id : d->green_id;
     switch (decision->effect) {
     case SHIFT_CREATE:
-        return create_task_set(op, cd, decision->side, d);
+        return create_side(op, cd, decision->side, d);
     case SHIFT_SET_PRODUCTION:
         return set_route(op, cd, d->production_listener_arn, decision->weights, d);
     case SHIFT_SET_TEST:

@@ -200,6 +200,32 @@ enum err scene_tasks(struct scene *s, const struct rollout_config *config, struc
     return ERR_OK;
 }
 
+bool scene_hide_protected(struct scene *s, const struct rollout_effects *effects,
+                          struct rollout_task *tasks, struct engine_ecs_task **rows, size_t *count)
+{
+    bool *is_hidden = ARENA_ARRAY(&s->op->arena, bool, *count + 1);
+    bool is_any = false;
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct rollout_effect *e = &effects->items[i];
+        if (e->kind != ROLLOUT_STOP || str_starts_with(e->text, STR("Task failed ")) ||
+            !ecs_task_is_protected(rows[e->task], s->op->now)) {
+            continue;
+        }
+        is_hidden[e->task] = true;
+        is_any = true;
+        scene_wake_at(s, rows[e->task]->protected_until.value);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (!is_hidden[i]) {
+            tasks[kept] = tasks[i];
+            rows[kept++] = rows[i];
+        }
+    }
+    *count = kept;
+    return is_any;
+}
+
 /* ---- the turn ---------------------------------------------------------------------------------*/
 
 static enum err look(struct scene *s, const struct service_seat *seat)

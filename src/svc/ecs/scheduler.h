@@ -8,9 +8,8 @@ struct scene {
     struct ecs *ecs;
     struct service_ref ref;
     struct engine_ecs_service row;
-    struct store_items tasks;       /* of the service, live or not counted yet */
-    struct store_items definitions; /* parsed once a turn; scene_definition() */
-    wall_t wake_at;                 /* us 0: only when something changes */
+    struct store_items tasks; /* of the service, live or not counted yet */
+    wall_t wake_at;           /* us 0: only when something changes */
     struct {
         struct str *items; /* target groups and alarms that were looked at */
         size_t count;
@@ -34,6 +33,12 @@ enum err scene_tasks(struct scene *s, const struct rollout_config *config, struc
 /* Absent while tasks can be started. */
 struct str scene_runtime_fault(const struct scene *s);
 
+/* Takes the protected tasks that a plan would stop, other than for their health, out of the sight:
+ * they go on until their protection ends. *count shrinks; true when some went, then decide again.
+ */
+bool scene_hide_protected(struct scene *s, const struct rollout_effects *effects,
+                          struct rollout_task *tasks, struct engine_ecs_task **rows, size_t *count);
+
 /* Starts `count` tasks by this plan and gives their ids. */
 enum err scene_start_tasks(struct scene *s, const struct task_plan *plan, size_t count,
                            struct str **ret_ids);
@@ -54,5 +59,5 @@ enum err scheduler_step_draining(struct scene *s, bool *ret_again);
 
 /* The sight of one task set; also what port_task_sets.see() counts by. */
 enum err scene_task_set_sight(struct scene *s, const struct engine_ecs_task_set *row,
-                              struct rollout_task_set_sight *ret,
+                              struct rollout_task_set_sight *ret, struct rollout_task **ret_tasks,
                               struct engine_ecs_task ***ret_rows);

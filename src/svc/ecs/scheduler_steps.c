@@ -81,6 +81,7 @@ struct rolling {
     struct engine_ecs_deployment *primary;
     struct engine_ecs_deployment *candidate; /* the last COMPLETED one before the PRIMARY */
     struct engine_ecs_task **tasks;          /* as sight.tasks */
+    struct rollout_task *seen;               /* sight.tasks */
     struct rollout_sight sight;
 };
 
@@ -198,10 +199,9 @@ static enum err see(struct rolling *r)
     TRY(see_deployments(r));
     TRY(see_config(r));
     TRY(see_stop_request(r));
-    struct rollout_task *tasks = NULL;
-    TRY(scene_tasks(r->s, &r->sight.config, STR_NONE, &tasks, &r->tasks, &r->sight.task_count));
+    TRY(scene_tasks(r->s, &r->sight.config, STR_NONE, &r->seen, &r->tasks, &r->sight.task_count));
     struct str digits = id_digits19(&r->s->op->arena);
-    r->sight.tasks = tasks;
+    r->sight.tasks = r->seen;
     r->sight.memory = ecs_memory_read(r->s->row.memory);
     r->sight.next_deployment_id = arena_printf(&r->s->op->arena, "ecs-svc/%.*s", STR_ARG(digits));
     r->sight.runtime_fault = scene_runtime_fault(r->s);
@@ -346,6 +346,9 @@ enum err scheduler_step_deployments(struct scene *s, bool *ret_again)
     struct rolling r = {.s = s};
     TRY(see(&r));
     struct rollout_plan plan = rollout_service_decide(&s->op->arena, &r.sight, s->op->now);
+    while (scene_hide_protected(s, &plan.effects, r.seen, r.tasks, &r.sight.task_count)) {
+        plan = rollout_service_decide(&s->op->arena, &r.sight, s->op->now);
+    }
     *ret_again = plan.is_changed;
     if (!plan.is_changed) {
         scene_wake_at(s, plan.wake_at);

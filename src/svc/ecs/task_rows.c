@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "rollout/service.h"
+#include "svc/common/network.h"
 
 /* ---- status -----------------------------------------------------------------------------------*/
 
@@ -139,7 +140,13 @@ static void make_interface(struct op *op, const struct task_plan *plan, struct e
                                  .type = STR("ElasticNetworkInterface"),
                                  .status = STR("PRECREATED"),
                                  .details = {.is_set = true}};
-    add_detail(op, a, "subnetId", subnets->items[rand_u64() % subnets->count]);
+    struct str subnet = subnets->items[rand_u64() % subnets->count];
+    add_detail(op, a, "subnetId", subnet);
+    struct network network = network_default(&op->arena, op->region);
+    const struct network_subnet *known = network_find_subnet(&network, subnet);
+    if (known != NULL) {
+        t->availability_zone = known->zone;
+    }
 }
 
 static void make_attributes(struct op *op, const struct ecs_task_definition *td, struct ecs_task *t)

@@ -44,8 +44,9 @@ static enum err count_healthy(struct op *op, struct ecs *ecs, const struct servi
     struct scene s = {.op = op, .ecs = ecs, .ref = *ref, .row = *row};
     TRY(ecs_service_tasks(op, ecs, ref, &s.tasks));
     struct rollout_task_set_sight sight = {0};
+    struct rollout_task *tasks = NULL;
     struct engine_ecs_task **rows = NULL;
-    TRY(scene_task_set_sight(&s, set, &sight, &rows));
+    TRY(scene_task_set_sight(&s, set, &sight, &tasks, &rows));
     for (size_t i = 0; i < sight.task_count; i++) {
         bool is_healthy = rollout_task_is_healthy(&sight.config, &sight.tasks[i], op->now);
         ret->healthy_count += is_healthy ? 1 : 0;

@@ -9,7 +9,7 @@ static const struct ecs_load_balancers *balancers_of(const struct scene *s,
 }
 
 enum err scene_task_set_sight(struct scene *s, const struct engine_ecs_task_set *row,
-                              struct rollout_task_set_sight *ret,
+                              struct rollout_task_set_sight *ret, struct rollout_task **ret_tasks,
                               struct engine_ecs_task ***ret_rows)
 {
     const struct ecs_task_set *set = row->task_set;
@@ -28,9 +28,8 @@ enum err scene_task_set_sight(struct scene *s, const struct engine_ecs_task_set 
         .runtime_fault = scene_runtime_fault(s),
     };
     TRY(scene_config(s, &crew, &sight.config));
-    struct rollout_task *tasks = NULL;
-    TRY(scene_tasks(s, &sight.config, set->id, &tasks, ret_rows, &sight.task_count));
-    sight.tasks = tasks;
+    TRY(scene_tasks(s, &sight.config, set->id, ret_tasks, ret_rows, &sight.task_count));
+    sight.tasks = *ret_tasks;
     *ret = sight;
     return ERR_OK;
 }
@@ -104,9 +103,14 @@ static enum err keep(struct scene *s, struct engine_ecs_task_set *row,
 static enum err step_set(struct scene *s, struct engine_ecs_task_set *row, bool *ret_again)
 {
     struct rollout_task_set_sight sight = {0};
+    struct rollout_task *tasks = NULL;
     struct engine_ecs_task **rows = NULL;
-    TRY(scene_task_set_sight(s, row, &sight, &rows));
+    TRY(scene_task_set_sight(s, row, &sight, &tasks, &rows));
     struct rollout_task_set_plan plan = rollout_task_set_decide(&s->op->arena, &sight, s->op->now);
+    while (!sight.is_draining &&
+           scene_hide_protected(s, &plan.effects, tasks, rows, &sight.task_count)) {
+        plan = rollout_task_set_decide(&s->op->arena, &sight, s->op->now);
+    }
     if (sight.is_draining && plan.is_empty && !plan.is_changed) {
         struct str key = ecs_key(s->op, s->ref.key, ecs_last_part(row->task_set->id));
         return store_remove(s->op, s->ecs->config.store, &ecs_kind_task_set, key);

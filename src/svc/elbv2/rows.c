@@ -185,6 +185,34 @@ static enum err each_group(struct op *op, struct elbv2 *e, const struct elbv2_ac
     return ERR_OK;
 }
 
+enum err elbv2_check_group_quota(struct op *op, struct elbv2 *e, struct str load_balancer_arn)
+{
+    size_t count = 0;
+    struct store_items items = {0};
+    TRY(store_count(op, e->store, &elbv2_kind_reference, &(struct store_range){0}, &count));
+    if (count <= ELBV2_GROUPS_OF_LOAD_BALANCER_MAX) {
+        return ERR_OK; /* not even all of the region are too many: no need to look closer */
+    }
+    TRY(store_list(op, e->store, &elbv2_kind_reference, &(struct store_range){0}, &items));
+    size_t groups = 0;
+    struct str last = STR_NONE;
+    for (size_t i = 0; i < items.count; i++) {
+        const struct engine_elb_reference *reference = items.items[i].value;
+        if (str_equal(reference->load_balancer_arn, load_balancer_arn) &&
+            !str_equal(items.items[i].parent, last)) {
+            last = items.items[i].parent;
+            groups++;
+        }
+    }
+    if (groups > ELBV2_GROUPS_OF_LOAD_BALANCER_MAX) {
+        return op_fail_as(
+            op, ERR_LIMIT, &elbv2_error_too_many_unique_target_groups_per_load_balancer_exception,
+            "You have reached the maximum number of unique target groups per load balancer: %d",
+            ELBV2_GROUPS_OF_LOAD_BALANCER_MAX);
+    }
+    return ERR_OK;
+}
+
 /* ---- listeners ------------------------------------------------------------------------------ */
 
 enum err elbv2_get_listener(struct op *op, struct elbv2 *e, struct str arn,

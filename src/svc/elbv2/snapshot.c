@@ -166,8 +166,8 @@ static void add_targets(struct op *op, const struct elbv2_target_list *targets,
             (struct lbconf_target){.host = t->host,
                                    .port = t->port,
                                    .is_draining = OPT_BOOL(t->draining_since.is_set),
-                                   .draining_since = {.value = t->draining_since.value.us / 1000,
-                                                      .is_set = t->draining_since.is_set}};
+                                   .draining_since_ms = {.value = t->draining_since.value.us / 1000,
+                                                         .is_set = t->draining_since.is_set}};
     }
 }
 

@@ -1,4 +1,4 @@
-#include "process_fixture.h"
+#include "runtime_fixture.h"
 
 #include "base/check.h"
 #include "base/file.h"

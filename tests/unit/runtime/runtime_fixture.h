@@ -1,10 +1,11 @@
 #pragma once
-/* A process runtime in the test's folder, and what it told. */
+/* A runtime with its state in the test's folder, and what it told. */
 
 #include "test.h"
 
 #include "base/buf.h"
 #include "ev/loop.h"
+#include "runtime/docker/docker.h"
 #include "runtime/process/process.h"
 
 #include <sys/types.h>
@@ -12,7 +13,7 @@
 #define TASK_A "0123456789abcdef0123456789abcdef"
 #define TASK_B "fedcba9876543210fedcba9876543210"
 
-struct process_fixture {
+struct runtime_fixture {
     struct op op;
     struct ev_loop loop;
     struct runtime *rt;
@@ -21,11 +22,16 @@ struct process_fixture {
     uint64_t last_position;
     bool is_ready;
     bool has_cgroups;
+    const char *docker_socket; /* NULL: the process runtime */
+    struct str image;          /* of fixture_container() */
     size_t over_count;
 };
 
-extern struct process_fixture fx;
+extern struct runtime_fixture fx;
 
+/* Looks for a Docker Engine (HITLESS_TEST_DOCKER, else the usual socket) and gives it the image of
+ * our tests: a few programs of this machine. False, with a word, when there is none. */
+bool fixture_use_docker(void);
 /* Opens the runtime and turns until it is ready. */
 void fixture_begin(void);
 void fixture_end(void);
@@ -41,6 +47,10 @@ struct runtime_container_spec *fixture_container(size_t index, const char *name,
                                                  const char *script);
 /* The first `count` containers as a task. */
 struct runtime_task_spec fixture_task(const char *id, size_t count);
+/* Waits outside any loop, for times when no control lives. */
+void fixture_pause(int ms);
+/* Runs `life` as a control of its own and kills it with SIGKILL when it returns. */
+void fixture_live_and_be_killed(void (*life)(void));
 void fixture_start(const struct runtime_task_spec *spec);
 struct runtime_container_sight fixture_see(const char *id, size_t container);
 /* How many processes have HITLESS_TASK_ID=id in their environment. */

@@ -1,13 +1,16 @@
-#include "process_fixture.h"
+#include "runtime_fixture.h"
 
 #include "base/check.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-struct process_fixture fx;
+struct runtime_fixture fx;
 
 /* The runtime starts this very executable as shim. */
 __attribute__((constructor)) static void become_shim(int argc, char **argv)
@@ -54,6 +57,29 @@ static void on_ready(void *self)
     fx.is_ready = true;
 }
 
+static const char import_script[] =
+    "cd /; list='/bin/sh /bin/sleep /bin/cat /usr/bin/tail'; "
+    "libs=$(for p in $list; do ldd $p; done | grep -o '/[^ ]*' | sort -u); "
+    "tar -chf - $list $libs /etc/passwd 2>/dev/null | "
+    "docker -H unix://%s import - hitless-test:1 > /dev/null";
+
+bool fixture_use_docker(void)
+{
+    const char *socket_path = getenv("HITLESS_TEST_DOCKER");
+    fx.docker_socket = socket_path == NULL ? "/var/run/docker.sock" : socket_path;
+    fx.image = STR("hitless-test:1");
+    char script[1024];
+    (void)snprintf(script, sizeof(script), "docker -H unix://%s version > /dev/null 2>&1",
+                   fx.docker_socket);
+    if (system(script) != 0) { /* lint: system */
+        printf("# no Docker Engine answers at %s: not tested\n", fx.docker_socket);
+        return false;
+    }
+    (void)snprintf(script, sizeof(script), import_script, fx.docker_socket);
+    (void)!system(script); /* lint: system */
+    return true;
+}
+
 void fixture_begin(void)
 {
     static const struct runtime_sink sink = {.on_event = on_event, .on_ready = on_ready};
@@ -63,13 +89,21 @@ void fixture_begin(void)
     fx.is_ready = false;
     fx.over_count = 0;
     const char *folder = test_folder();
-    struct runtime_process_config config = {
-        .state_folder = arena_printf(&fx.op.arena, "%s/state", folder).ptr,
+    const char *state = arena_printf(&fx.op.arena, "%s/state", folder).ptr;
+    struct runtime_process_config process = {
+        .state_folder = state,
         .run_folder = arena_printf(&fx.op.arena, "%s/run", folder).ptr,
         .has_cgroups = fx.has_cgroups,
     };
+    struct runtime_docker_config docker = {
+        .socket_path = fx.docker_socket, .state_folder = state, .instance = "hitless-test"};
     REQUIRE_OK(ev_loop_open(&fx.op, &fx.loop), &fx.op);
-    REQUIRE_OK(runtime_process_open(&fx.op, &fx.loop, &config, &sink, &fx.rt), &fx.op);
+    if (fx.docker_socket != NULL) {
+        REQUIRE_OK(runtime_docker_open(&fx.op, &fx.loop, &docker, &sink, &fx.rt), &fx.op);
+    } else {
+        fx.image = arena_printf(&fx.op.arena, "dir://%s", folder);
+        REQUIRE_OK(runtime_process_open(&fx.op, &fx.loop, &process, &sink, &fx.rt), &fx.op);
+    }
     while (!fx.is_ready) {
         (void)ev_loop_turn(&fx.loop, DUR_MS(100));
     }
@@ -82,6 +116,36 @@ void fixture_end(void)
     buf_fini(&fx.story);
     buf_fini(&fx.lines);
     op_fini(&fx.op);
+}
+
+/* ---- other controls ------------------------------------------------------------------------- */
+
+void fixture_live_and_be_killed(void (*life)(void))
+{
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(ends[0]);
+        fixture_begin();
+        life();
+        (void)!write(ends[1], "x", 1);
+        for (;;) {
+            fixture_turn(1000);
+        }
+    }
+    (void)close(ends[1]);
+    char byte = 0;
+    REQUIRE_EQ(read(ends[0], &byte, 1), 1);
+    (void)close(ends[0]);
+    REQUIRE(kill(pid, SIGKILL) == 0);
+    REQUIRE(waitpid(pid, NULL, 0) == pid);
+}
+
+void fixture_pause(int ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&t, NULL);
 }
 
 bool fixture_has(const char *word)
@@ -148,7 +212,7 @@ struct runtime_container_spec *fixture_container(size_t index, const char *name,
     words[index][2] = str_of(script);
     containers[index] = (struct runtime_container_spec){
         .name = str_of(name),
-        .image = arena_printf(&fx.op.arena, "dir://%s", test_folder()),
+        .image = fx.image,
         .command = {words[index], 3},
         .wants_log = true,
         .is_essential = true,
