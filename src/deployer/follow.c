@@ -1,7 +1,7 @@
 /* Looks at one deployment until it is over. Each look has an op of its own, so hours of looking
  * take no memory. */
 #include "base/check.h"
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 #include "deployer/deploy.h"
 #include "deployer/metrics.h"
 
@@ -108,7 +108,7 @@ static enum err look(struct op *op, struct follower *f, struct sight *s)
         TRY(look_native(op, f, s));
         break;
     case HANDLE_CODEDEPLOY:
-        TRY(codedeploy_look(op, f->d->cloud, &f->leg->handle, s));
+        TRY(cdshift_look(op, f->d->cloud, &f->leg->handle, s));
         break;
     }
     s->new_side.version = f->d->request->release.version;

@@ -2,7 +2,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "crypt/hash.h"
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 #include "deployer/deploy.h"
 
 #include "base/buf.h"
@@ -282,7 +282,7 @@ static bool is_busy(struct op *op, const struct deployment *d, const struct leg 
     }
     bool is_running = shift_current(leg->resources.service, &running);
     if (!is_running && shift_is_codedeploy(leg->resources.service)) {
-        is_running = codedeploy_current(op, d->cloud, &leg->place, &running) == ERR_OK;
+        is_running = cdshift_current(op, d->cloud, &leg->place, &running) == ERR_OK;
     }
     if (is_running) {
         err_ignore(op_fail(op, ERR_CONFLICT,
