@@ -184,6 +184,7 @@ class Writer:
         for words in self.api.operations:
             out.append(f"extern const struct shape_operation {p}_op_{snake(words[0])};")
         out += ["", "/* The client's side; aws/client.h defines aws_call. */", "struct aws_client;",
+                "// NOLINTNEXTLINE(readability-redundant-declaration): each generated header stands alone",
                 "enum err aws_call(struct op *op, struct aws_client *client, const struct shape_service *service,",
                 "                  const struct shape_operation *operation, const void *in, void *ret);", ""]
         for words in self.api.operations:
