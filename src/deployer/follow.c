@@ -10,17 +10,14 @@
 #define BLIND_LOOKS_MAX     60 /* a control process that starts again is no failure */
 #define EVENT_ID_BYTES      64
 #define METRICS_EVERY       DUR_MS(1000)
-#define CLOCK_SLACK_US      2000000
 
 struct follower {
     const struct deployment *d;
     struct leg *leg;
-    wall_t since;
     int failed_looks;
     int blind_looks;
     int period_s;
     mono_t metrics_at;
-    wall_t last_event;
     char last_event_id[EVENT_ID_BYTES];
     struct sight_metrics metrics[3]; /* kept between two readings: total, old, new */
     int64_t healthy[2];
@@ -28,19 +25,19 @@ struct follower {
     bool is_told_to_stop;
 };
 
+/* Newest first, as ECS lists them: what stands before the last one that was told is new. */
 static void tell_events(struct follower *f, const struct ecs_service *service)
 {
-    for (size_t left = service->events.count; left > 0; left--) {
-        const struct ecs_service_event *e = &service->events.items[left - 1];
-        bool is_new = e->created_at.value.us > f->last_event.us ||
-                      (e->created_at.value.us == f->last_event.us &&
-                       !str_equal(e->id, str_of(f->last_event_id)));
-        if (!is_new || !e->created_at.is_set || e->created_at.value.us < f->since.us) {
-            continue;
-        }
-        f->last_event = e->created_at.value;
-        (void)str_to_c(e->id, f->last_event_id, sizeof(f->last_event_id));
-        deploy_tell(f->d, TELL_EVENT, "%.*s", STR_ARG(e->message));
+    size_t fresh = 0;
+    while (fresh < service->events.count &&
+           !str_equal(service->events.items[fresh].id, str_of(f->last_event_id))) {
+        fresh++;
+    }
+    for (size_t i = fresh; i > 0; i--) {
+        deploy_tell(f->d, TELL_EVENT, "%.*s", STR_ARG(service->events.items[i - 1].message));
+    }
+    if (service->events.count > 0) {
+        (void)str_to_c(service->events.items[0].id, f->last_event_id, sizeof(f->last_event_id));
     }
 }
 
@@ -216,10 +213,13 @@ enum deploy_outcome follow_run(struct op *op, const struct deployment *d, struct
 {
     struct follower f = {.d = d,
                          .leg = leg,
-                         .since = wall_add(leg->handle.started, DUR_US(-CLOCK_SLACK_US)),
                          .period_s = d->cloud->is_local ? METRICS_PERIOD_FINE_S
                                                         : METRICS_PERIOD_COARSE_S,
                          .healthy = {-1, -1}};
+    const struct ecs_service *before = leg->resources.service;
+    if (before != NULL && before->events.count > 0) {
+        (void)str_to_c(before->events.items[0].id, f.last_event_id, sizeof(f.last_event_id));
+    }
     mono_t end_at = mono_add(clock_mono(), DUR_S(d->request->environment->timeout_s));
     *ret_last = (struct sight){0};
     for (;;) {
