@@ -111,6 +111,7 @@ TEST(docker_says_why_something_cannot_start)
     EXPECT(fixture_has("app:failed(CannotStartContainerError: Error response from daemon: "));
     EXPECT(fixture_has("no such file or directory"));
     EXPECT(fixture_has("pull:failed(CannotPullContainerError: Error response from daemon: "));
+    EXPECT(fixture_has("connection refused"));
     EXPECT(fixture_has("name:failed(CannotPullContainerError: invalid reference format)"));
     end(id);
 }
