@@ -169,6 +169,8 @@ static void explain(struct op *op, const struct deployment *d, struct leg *leg,
 {
     *ret = end_with(op, d, leg, outcome, sentence_of(op, leg, outcome, last));
     if (outcome == DEPLOY_ROLLED_BACK || outcome == DEPLOY_NOT_ROLLED_BACK) {
+        struct str reason = shift_end_reason(op, d->cloud, &leg->place, &leg->handle);
+        ret->text = str_is_set(reason) ? reason : ret->text;
         why_find(op, d->cloud, &leg->place, &leg->handle, &leg->alarms, &ret->why);
         ask_old_version(op, d, leg, ret);
     }

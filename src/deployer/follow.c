@@ -66,7 +66,8 @@ static void look_closer(struct op *op, struct follower *f, struct sight *s)
     if (now.us >= f->metrics_at.us) {
         f->metrics_at = mono_add(now, METRICS_EVERY);
         struct sight fresh = {.old_side = {.healthy = -1}, .new_side = {.healthy = -1}};
-        if (metrics_read(op, f->d->cloud, &f->leg->resources, f->period_s, has_sides(f), &fresh) !=
+        if (metrics_read(op, f->d->cloud, &f->leg->resources, f->period_s, has_sides(f),
+                         f->leg->handle.started, &fresh) !=
             ERR_OK) {
             f->period_s = METRICS_PERIOD_COARSE_S;
             op_note_clear(op);

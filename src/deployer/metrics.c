@@ -81,7 +81,7 @@ static void take(const struct cloudwatch_get_metric_data_out *out, struct arena 
 }
 
 enum err metrics_read(struct op *op, const struct cloud *cloud, const struct resources *r,
-                      int period_s, bool has_sides, struct sight *into)
+                      int period_s, bool has_sides, wall_t since, struct sight *into)
 {
     if (!r->has_balancer || !str_is_set(r->balancer_arn)) {
         return ERR_OK;
@@ -90,8 +90,17 @@ enum err metrics_read(struct op *op, const struct cloud *cloud, const struct res
     int64_t window_s = is_fine ? WINDOW_FINE_S : WINDOW_COARSE_S;
     int64_t period_us = (int64_t)period_s * 1000000;
     wall_t end = {.us = clock_wall().us / period_us * period_us};
+    wall_t start = wall_add(end, DUR_S(-window_s));
+    if (is_fine && start.us < since.us) {
+        /* the groups swap roles: what a side counted before it had this one is not its own */
+        start.us = (since.us + period_us - 1) / period_us * period_us;
+        window_s = (end.us - start.us) / 1000000;
+    }
+    if (window_s <= 0) {
+        return ERR_OK;
+    }
     struct cloudwatch_get_metric_data_in in = {
-        .start_time = OPT_TIME(wall_add(end, DUR_S(-window_s))),
+        .start_time = OPT_TIME(start),
         .end_time = OPT_TIME(end),
         .scan_by = CLOUDWATCH_SCAN_BY_TIMESTAMPDESCENDING,
         .metric_data_queries = {.is_set = true}};

@@ -317,3 +317,26 @@ enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handl
     struct ecs_stop_service_deployment_out out = {0};
     return ecs_call_stop_service_deployment(op, cloud->client, &in, &out);
 }
+
+/* A rolled-back rolling update is told apart from its rollback only in the list of deployments. */
+struct str shift_end_reason(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct handle *handle)
+{
+    struct ecs_created_at after = {
+        .after = OPT_TIME(wall_add(handle->started, DUR_US(-CLOCK_SLACK.us)))};
+    struct ecs_list_service_deployments_in in = {
+        .cluster = place->cluster, .service = place->service_name, .created_at = &after};
+    struct ecs_list_service_deployments_out out = {0};
+    if (handle->kind == HANDLE_CODEDEPLOY ||
+        ecs_call_list_service_deployments(op, cloud->client, &in, &out) != ERR_OK) {
+        op_note_clear(op);
+        return STR_NONE;
+    }
+    for (size_t i = 0; i < out.service_deployments.count; i++) {
+        const struct ecs_service_deployment_brief *b = &out.service_deployments.items[i];
+        if (b->status != ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL && str_is_set(b->status_reason)) {
+            return b->status_reason;
+        }
+    }
+    return STR_NONE;
+}

@@ -60,7 +60,7 @@ static bool go_to(struct json_reader *r, struct str path)
     return true;
 }
 
-static bool read_value(struct arena *a, struct str body, struct str path, struct str *ret_value)
+bool verify_json_value(struct arena *a, struct str body, struct str path, struct str *ret_value)
 {
     struct json_reader r;
     json_reader_init(&r, a, body);
@@ -127,7 +127,7 @@ struct str verify_judge(struct arena *a, const struct config_verify *v,
     }
     for (size_t i = 0; i < v->json_count; i++) {
         struct str value = STR_NONE;
-        if (!read_value(a, answer->body, v->json[i].path, &value)) {
+        if (!verify_json_value(a, answer->body, v->json[i].path, &value)) {
             return arena_printf(a, "%.*s: the answer has no %.*s", STR_ARG(v->get),
                                 STR_ARG(v->json[i].path));
         }

@@ -1,6 +1,7 @@
 #include "deployer/why.h"
 
 #include "base/check.h"
+#include "deployer/verify.h"
 #include "gen/logs.h"
 
 #define ONE(list_items)   .items = (list_items), .count = 1, .is_set = true
@@ -110,8 +111,34 @@ static enum err read_tasks(struct op *op, const struct cloud *cloud, const struc
     return ERR_OK;
 }
 
+/* An alarm that has calmed down since: its history tells why it fired. */
+static bool has_fired(struct op *op, const struct cloud *cloud, struct str name, wall_t since,
+                      struct str *ret_reason)
+{
+    struct cloudwatch_describe_alarm_history_in in = {
+        .alarm_name = name,
+        .history_item_type = CLOUDWATCH_HISTORY_ITEM_TYPE_STATEUPDATE,
+        .start_date = OPT_TIME(since),
+        .scan_by = CLOUDWATCH_SCAN_BY_TIMESTAMPDESCENDING};
+    struct cloudwatch_describe_alarm_history_out out = {0};
+    if (cloudwatch_call_describe_alarm_history(op, cloud->client, &in, &out) != ERR_OK) {
+        op_note_clear(op);
+        return false;
+    }
+    for (size_t i = 0; i < out.alarm_history_items.count; i++) {
+        struct str data = out.alarm_history_items.items[i].history_data;
+        struct str state = STR_NONE;
+        if (verify_json_value(&op->arena, data, STR(".newState.stateValue"), &state) &&
+            STR_IS(state, "ALARM") &&
+            verify_json_value(&op->arena, data, STR(".newState.stateReason"), ret_reason)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void find_alarms(struct op *op, const struct cloud *cloud, const struct config_words *names,
-                        struct why *w)
+                        wall_t since, struct why *w)
 {
     struct alarm_states states = {0};
     if (alarms_read(op, cloud, names, &states) != ERR_OK) {
@@ -119,7 +146,11 @@ static void find_alarms(struct op *op, const struct cloud *cloud, const struct c
         return;
     }
     for (size_t i = 0; i < states.count; i++) {
-        if (states.items[i].is_in_alarm) {
+        struct alarm_state *state = &states.items[i];
+        if (has_fired(op, cloud, state->name, since, &state->reason)) {
+            state->is_in_alarm = true;
+        }
+        if (state->is_in_alarm) {
             *ARENA_PUSH(&op->arena, &w->alarms) = states.items[i];
         }
     }
@@ -138,6 +169,6 @@ void why_find(struct op *op, const struct cloud *cloud, const struct place *plac
     if (task != NULL) {
         why_of_task(op, cloud, place->log_group, task, &w);
     }
-    find_alarms(op, cloud, alarms, &w);
+    find_alarms(op, cloud, alarms, handle->started, &w);
     *ret = w;
 }

@@ -14,7 +14,7 @@ struct why {
     int64_t exit_code;
     struct str lines[WHY_LINES_MAX]; /* the task's last log lines, oldest first */
     size_t line_count;
-    struct alarm_states alarms; /* in ALARM */
+    struct alarm_states alarms; /* that fired since it began */
 };
 
 /* Never fails: what cannot be found out is left out. Lives in the op's arena. */
