@@ -1,7 +1,7 @@
 #include "deployer/shift.h"
 
 #include "base/check.h"
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 
 #define ONE(list_items)   .items = (list_items), .count = 1, .is_set = true
 #define WORDS(list_words) .items = (list_words).items, .count = (list_words).count, .is_set = true
@@ -293,7 +293,7 @@ enum err shift_start(struct op *op, const struct cloud *cloud, const struct plac
         TRY(create(op, cloud, place, r, order, &h));
     } else if (shift_is_codedeploy(r->service)) {
         h.old_task_definition = r->service->task_definition;
-        TRY(codedeploy_start(op, cloud, place, r, order, &h));
+        TRY(cdshift_start(op, cloud, place, r, order, &h));
     } else {
         h.old_task_definition = r->service->task_definition;
         TRY(update(op, cloud, place, r, order, &h));
@@ -305,7 +305,7 @@ enum err shift_start(struct op *op, const struct cloud *cloud, const struct plac
 enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handle *handle)
 {
     if (handle->kind == HANDLE_CODEDEPLOY) {
-        return codedeploy_stop(op, cloud, handle->id);
+        return cdshift_stop(op, cloud, handle->id);
     }
     if (!str_is_set(handle->service_deployment)) {
         return op_fail(op, ERR_STATE, "the deployment %.*s cannot be stopped: ECS lists it not",
@@ -316,4 +316,27 @@ enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handl
         .stop_type = ECS_STOP_SERVICE_DEPLOYMENT_STOP_TYPE_ROLLBACK};
     struct ecs_stop_service_deployment_out out = {0};
     return ecs_call_stop_service_deployment(op, cloud->client, &in, &out);
+}
+
+/* A rolled-back rolling update is told apart from its rollback only in the list of deployments. */
+struct str shift_end_reason(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct handle *handle)
+{
+    struct ecs_created_at after = {
+        .after = OPT_TIME(wall_add(handle->started, DUR_US(-CLOCK_SLACK.us)))};
+    struct ecs_list_service_deployments_in in = {
+        .cluster = place->cluster, .service = place->service_name, .created_at = &after};
+    struct ecs_list_service_deployments_out out = {0};
+    if (handle->kind == HANDLE_CODEDEPLOY ||
+        ecs_call_list_service_deployments(op, cloud->client, &in, &out) != ERR_OK) {
+        op_note_clear(op);
+        return STR_NONE;
+    }
+    for (size_t i = 0; i < out.service_deployments.count; i++) {
+        const struct ecs_service_deployment_brief *b = &out.service_deployments.items[i];
+        if (b->status != ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL && str_is_set(b->status_reason)) {
+            return b->status_reason;
+        }
+    }
+    return STR_NONE;
 }

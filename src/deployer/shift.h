@@ -47,5 +47,10 @@ enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handl
 /* The deployment of the service that is under way now; false when there is none. */
 bool shift_current(const struct ecs_service *service, struct handle *ret_handle);
 
+/* How ECS itself tells the end of the deployment that was started with the handle; absent when it
+ * says nothing. */
+struct str shift_end_reason(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct handle *handle);
+
 /* Whether a CODE_DEPLOY service: deployments go another way. */
 bool shift_is_codedeploy(const struct ecs_service *service);
