@@ -1,7 +1,7 @@
 #include "deployer/shift.h"
 
 #include "base/check.h"
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 
 #define ONE(list_items)   .items = (list_items), .count = 1, .is_set = true
 #define WORDS(list_words) .items = (list_words).items, .count = (list_words).count, .is_set = true
@@ -293,7 +293,7 @@ enum err shift_start(struct op *op, const struct cloud *cloud, const struct plac
         TRY(create(op, cloud, place, r, order, &h));
     } else if (shift_is_codedeploy(r->service)) {
         h.old_task_definition = r->service->task_definition;
-        TRY(codedeploy_start(op, cloud, place, r, order, &h));
+        TRY(cdshift_start(op, cloud, place, r, order, &h));
     } else {
         h.old_task_definition = r->service->task_definition;
         TRY(update(op, cloud, place, r, order, &h));
@@ -305,7 +305,7 @@ enum err shift_start(struct op *op, const struct cloud *cloud, const struct plac
 enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handle *handle)
 {
     if (handle->kind == HANDLE_CODEDEPLOY) {
-        return codedeploy_stop(op, cloud, handle->id);
+        return cdshift_stop(op, cloud, handle->id);
     }
     if (!str_is_set(handle->service_deployment)) {
         return op_fail(op, ERR_STATE, "the deployment %.*s cannot be stopped: ECS lists it not",

@@ -180,12 +180,24 @@ void lb_upstream_close(struct lb_upstream *u)
     lb_worker_sweep_later(w);
 }
 
+/* Within one machine there is no path to probe: the plainest congestion control costs least. BBR,
+ * which many hosts have as their default, keeps a model and a pacing timer for each connection. */
+void lb_tune_socket(int fd, const struct net_addr *addr)
+{
+    static const char plain[] = "reno";
+    if (net_addr_is_loopback(addr) && !net_addr_is_unix(addr)) {
+        /* not vital; a kernel without it keeps its default */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof(plain) - 1);
+    }
+}
+
 static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot)
 {
     int fd = -1;
     if (net_dial_errno(&pool->peer->addr, &fd) != 0) {
         return NULL;
     }
+    lb_tune_socket(fd, &pool->peer->addr);
     struct lb_upstream *u = take_upstream(w);
     if (ev_fd_open_ranked(&w->loop, &u->fd, fd, EV_READ | EV_WRITE | EV_PEER_CLOSED, EV_RANK_FIRST,
                           on_upstream) != ERR_OK) {

@@ -264,6 +264,7 @@ void lb_response_read(struct lb_exchange *ex);
 /* A connection for the exchange: from the pool unless is_fresh, else new. False when there was none
  * to get at once (refused). */
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh);
+void lb_tune_socket(int fd, const struct net_addr *addr);
 /* The exchange does not need it any more. */
 void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);

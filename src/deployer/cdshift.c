@@ -1,4 +1,4 @@
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 
 #include "base/check.h"
 #include "codec/json.h"
@@ -75,7 +75,7 @@ static enum err find_group(struct op *op, const struct cloud *cloud, const struc
                               STR_ARG(place->service_name));
 }
 
-struct str codedeploy_appspec(struct arena *a, const struct shift_order *order)
+struct str cdshift_appspec(struct arena *a, const struct shift_order *order)
 {
     auto_buf struct buf text;
     buf_init(&text, APPSPEC_BYTES_MAX);
@@ -109,7 +109,7 @@ struct str codedeploy_appspec(struct arena *a, const struct shift_order *order)
     return arena_str(a, buf_str(&text));
 }
 
-struct str codedeploy_config_of(struct arena *a, const struct config_environment *e,
+struct str cdshift_config_of(struct arena *a, const struct config_environment *e,
                                 enum config_strategy strategy,
                                 struct codedeploy_traffic_routing_config *ret_routing)
 {
@@ -156,7 +156,7 @@ static enum err ensure_config(struct op *op, const struct cloud *cloud, struct s
     return e;
 }
 
-enum err codedeploy_start(struct op *op, const struct cloud *cloud, const struct place *place,
+enum err cdshift_start(struct op *op, const struct cloud *cloud, const struct place *place,
                           const struct resources *r, const struct shift_order *order,
                           struct handle *ret_handle)
 {
@@ -165,9 +165,9 @@ enum err codedeploy_start(struct op *op, const struct cloud *cloud, const struct
     TRY(find_group(op, cloud, place, &group));
     struct codedeploy_traffic_routing_config routing = {0};
     struct str config_name =
-        codedeploy_config_of(&op->arena, place->environment, order->strategy, &routing);
+        cdshift_config_of(&op->arena, place->environment, order->strategy, &routing);
     TRY(ensure_config(op, cloud, config_name, &routing));
-    struct codedeploy_app_spec_content content = {.content = codedeploy_appspec(&op->arena, order)};
+    struct codedeploy_app_spec_content content = {.content = cdshift_appspec(&op->arena, order)};
     struct codedeploy_revision_location revision = {
         .revision_type = CODEDEPLOY_REVISION_LOCATION_TYPE_APPSPECCONTENT,
         .app_spec_content = &content};
@@ -198,7 +198,7 @@ enum err codedeploy_start(struct op *op, const struct cloud *cloud, const struct
     return ERR_OK;
 }
 
-enum err codedeploy_stop(struct op *op, const struct cloud *cloud, struct str deployment_id)
+enum err cdshift_stop(struct op *op, const struct cloud *cloud, struct str deployment_id)
 {
     struct codedeploy_stop_deployment_in in = {.deployment_id = deployment_id,
                                                .auto_rollback_enabled = OPT_BOOL(true)};
@@ -206,7 +206,7 @@ enum err codedeploy_stop(struct op *op, const struct cloud *cloud, struct str de
     return codedeploy_call_stop_deployment(op, cloud->client, &in, &out);
 }
 
-enum err codedeploy_current(struct op *op, const struct cloud *cloud, const struct place *place,
+enum err cdshift_current(struct op *op, const struct cloud *cloud, const struct place *place,
                             struct handle *ret_handle)
 {
     struct group group = {0};
@@ -303,7 +303,7 @@ static enum err look_target(struct op *op, const struct cloud *cloud, struct str
     return ERR_OK;
 }
 
-enum err codedeploy_look(struct op *op, const struct cloud *cloud, const struct handle *handle,
+enum err cdshift_look(struct op *op, const struct cloud *cloud, const struct handle *handle,
                          struct sight *ret)
 {
     struct sight s = {.old_side = {.healthy = -1, .weight = -1},
