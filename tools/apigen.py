@@ -183,9 +183,9 @@ class Writer:
         out += ["};", "", f"extern const struct shape_service {p}_service;"]
         for words in self.api.operations:
             out.append(f"extern const struct shape_operation {p}_op_{snake(words[0])};")
-        out += ["", "/* The client's side; aws/client.h defines aws_call. */", "struct aws_client;",
+        out += ["", "/* The client's side; aws/client.h defines aws_call. */", "#ifndef AWS_CALL", "#define AWS_CALL 1", "struct aws_client;",
                 "enum err aws_call(struct op *op, struct aws_client *client, const struct shape_service *service,",
-                "                  const struct shape_operation *operation, const void *in, void *ret);", ""]
+                "                  const struct shape_operation *operation, const void *in, void *ret);", "#endif", ""]
         for words in self.api.operations:
             op = snake(words[0])
             out += [f"static inline enum err {p}_call_{op}(struct op *op, struct aws_client *client,",

@@ -41,6 +41,7 @@ static void weights_published(void *self)
 {
     struct engine *e = self;
     codedeploy_weights_published(e->codedeploy);
+    ecs_weights_published(e->ecs);
 }
 
 /* ---- the load balancer's turn and its way out ---- */
@@ -224,8 +225,7 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .account = e->options->account,
         .lb_address = e->options->lb_address,
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
-        .hosts_mark =
-            str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16),
+        .hosts_mark = str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
         .wakes = e->port_wakes,
     };

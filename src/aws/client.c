@@ -254,8 +254,9 @@ static enum err find_keys(struct op *op, struct aws_client *c, struct aws_creden
     return aws_credentials_find(op, &chain, ret);
 }
 
-/* By the keys of the parent, which are renewed there. NOLINTNEXTLINE(misc-no-recursion): a client
- * with a parent is made by aws_client_assume from one that lives longer; the chain is finite. */
+/* By the keys of the parent, which are renewed there. A client with a parent is made by
+ * aws_client_assume from one that lives longer, so the chain is finite. */
+/* NOLINTNEXTLINE(misc-no-recursion): see above */
 static enum err assume_own_role(struct op *op, struct aws_client *c, struct aws_credentials *ret)
 {
     struct sts_assume_role_in in = {.role_arn = c->role_arn,
@@ -263,7 +264,7 @@ static enum err assume_own_role(struct op *op, struct aws_client *c, struct aws_
                                     .external_id = c->role_external_id,
                                     .duration_seconds = OPT_I32(AWS_ROLE_SESSION_S)};
     struct sts_assume_role_out out;
-    TRY(sts_call_assume_role(op, c->parent, &in, &out));
+    TRY(aws_call(op, c->parent, &sts_service, &sts_op_assume_role, &in, &out));
     if (out.credentials == NULL || out.credentials->secret_access_key.len == 0) {
         return op_fail(op, ERR_PROTOCOL, "sts answered without credentials");
     }
