@@ -64,4 +64,5 @@ enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option
                    size_t option_count, struct cli_parsed *ret_parsed);
 
 extern const struct cli_command cli_deploy;
+extern const struct cli_command cli_demo;
 extern const struct cli_command cli_load;
