@@ -65,4 +65,10 @@ enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option
 
 extern const struct cli_command cli_deploy;
 extern const struct cli_command cli_demo;
+extern const struct cli_command cli_history;
 extern const struct cli_command cli_load;
+extern const struct cli_command cli_logs;
+extern const struct cli_command cli_plan;
+extern const struct cli_command cli_rollback;
+extern const struct cli_command cli_status;
+extern const struct cli_command cli_stop;
