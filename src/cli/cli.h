@@ -4,6 +4,8 @@
 
 #include "base/op.h"
 
+#define HITLESS_VERSION "0.1.0" /* meson.build says the same */
+
 /* What scripts rely on; docs/deploy.md says the same. */
 enum cli_exit {
     CLI_OK = 0,          /* released, or nothing to do */
@@ -72,3 +74,9 @@ extern const struct cli_command cli_plan;
 extern const struct cli_command cli_rollback;
 extern const struct cli_command cli_status;
 extern const struct cli_command cli_stop;
+extern const struct cli_command cli_init;
+extern const struct cli_command cli_schema;
+extern const struct cli_command cli_version;
+
+/* `hitless` without a command: where one stands, and what is next. */
+int cli_alone(struct op *op);
