@@ -340,3 +340,22 @@ struct str shift_end_reason(struct op *op, const struct cloud *cloud, const stru
     }
     return STR_NONE;
 }
+
+enum err shift_find_current(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct ecs_service *service, struct handle *ret_handle)
+{
+    if (shift_is_codedeploy(service)) {
+        return cdshift_current(op, cloud, place, ret_handle);
+    }
+    if (!shift_current(service, ret_handle)) {
+        return op_fail(op, ERR_NOT_FOUND, "no deployment of \"%.*s\" is under way",
+                       STR_ARG(place->service_name));
+    }
+    ret_handle->started = clock_wall();
+    if (!str_is_set(ret_handle->service_deployment)) {
+        enum err e = list_newest(op, cloud, place, (wall_t){.us = CLOCK_SLACK.us},
+                                 &ret_handle->service_deployment);
+        return e == ERR_AGAIN ? op_fail(op, ERR_NOT_FOUND, "ECS lists no deployment under way") : e;
+    }
+    return ERR_OK;
+}

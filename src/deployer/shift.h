@@ -47,6 +47,11 @@ enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handl
 /* The deployment of the service that is under way now; false when there is none. */
 bool shift_current(const struct ecs_service *service, struct handle *ret_handle);
 
+/* The same for any controller, with the ARN that shift_stop wants; ERR_NOT_FOUND when nothing is
+ * under way. */
+enum err shift_find_current(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct ecs_service *service, struct handle *ret_handle) MUST_USE;
+
 /* How ECS itself tells the end of the deployment that was started with the handle; absent when it
  * says nothing. */
 struct str shift_end_reason(struct op *op, const struct cloud *cloud, const struct place *place,
