@@ -120,7 +120,7 @@ LOGS_OPERATION(create_log_group)
         .log_group_class =
             in->log_group_class == LOGS_LOG_GROUP_CLASS_UNSET
                 ? STR("STANDARD")
-                : str_of(shape_enum_name(&shape_logs_log_group_class, in->log_group_class)),
+                : str_of(shape_enum_name(&shape_logs_log_group_class, (int)in->log_group_class)),
         .is_protected = in->deletion_protection_enabled,
     };
     TAGS_INTO(&op->arena, tags, &row.tags);
