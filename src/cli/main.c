@@ -105,7 +105,7 @@ enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option
 
 /* ---- commands ---- */
 
-static const struct cli_command *const own[] = {&cli_load};
+static const struct cli_command *const own[] = {&cli_deploy, &cli_demo, &cli_load};
 
 struct commands {
     const struct cli_command *items[COMMANDS_MAX];

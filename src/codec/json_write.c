@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#define ONES          UINT64_C(0x0101010101010101)
+#define HIGHS         UINT64_C(0x8080808080808080)
 #define F64_WHOLE_MAX 9007199254740992.0
 
 void json_writer_init(struct json_writer *w, struct buf *out)
@@ -68,11 +70,32 @@ void json_end_array(struct json_writer *w)
     end(w, ']', false);
 }
 
+/* Nonzero when one of eight bytes may need a closer look: a quote, a backslash, a control
+ * character, DEL, or not ASCII. */
+static uint64_t special_bytes(uint64_t eight)
+{
+    uint64_t quote = eight ^ (ONES * '"');
+    uint64_t slash = eight ^ (ONES * '\\');
+    uint64_t is_quote = (quote - ONES) & ~quote;
+    uint64_t is_slash = (slash - ONES) & ~slash;
+    uint64_t is_control = (eight - ONES * 0x20) & ~eight;
+    uint64_t is_delete = eight + ONES; /* 7F + 1 sets the high bit; no carry below 80 */
+    return (is_quote | is_slash | is_control | is_delete | eight) & HIGHS;
+}
+
 /* Bytes from the front that need no escape and are valid UTF-8. */
 static size_t plain_bytes(struct str s)
 {
     size_t at = 0;
     while (at < s.len) {
+        uint64_t eight;
+        if (s.len - at >= sizeof(eight)) {
+            memcpy(&eight, s.ptr + at, sizeof(eight));
+            if (special_bytes(eight) == 0) {
+                at += sizeof(eight);
+                continue;
+            }
+        }
         uint8_t c = (uint8_t)s.ptr[at];
         if (c < 0x20 || c == '"' || c == '\\' || c == 0x7F) {
             return at;

@@ -79,6 +79,9 @@ static void lay_environment(struct op *op, const struct place *place, const stru
     for (size_t i = 0; i < over->count; i++) {
         set_variable(op, c, over->items[i].name, over->items[i].value);
     }
+    for (size_t i = 0; i < release->env.count; i++) {
+        set_variable(op, c, release->env.items[i].name, release->env.items[i].value);
+    }
     if (!has_variable(own, VERSION_VARIABLE) && !has_variable(over, VERSION_VARIABLE)) {
         set_variable(op, c, VERSION_VARIABLE, release->version);
     }
@@ -168,6 +171,11 @@ enum err definition_make(struct op *op, const struct place *place, const struct 
     d.memory = arena_printf(&op->arena, "%lld", (long long)place->service->memory);
     if (str_is_set(place->environment->execution_role)) {
         d.execution_role_arn = place->environment->execution_role;
+    }
+    if (!str_is_set(d.execution_role_arn)) {
+        /* Fargate wants one for awslogs; this is the name under which AWS's console makes it. */
+        d.execution_role_arn = arena_printf(
+            &op->arena, "arn:aws:iam::%.*s:role/ecsTaskExecutionRole", STR_ARG(op->account));
     }
     lay_container(op, place, release, main_container(op, &d, place));
     *ret = d;

@@ -9,6 +9,7 @@ struct release {
     struct str
         version; /* label for people: commit, or what --version said; tells itself in VERSION */
     struct str image; /* absent: the configuration's */
+    struct config_pairs env; /* over all others, for this release only */
 };
 
 /* json: the text of service->task_definition, or absent. ERR_INPUT names the member of the JSON and

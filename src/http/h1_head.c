@@ -42,6 +42,7 @@ void h1_head_init(struct h1_head *h)
     h->phase = H1_PHASE_START;
     h->has_bare_lf = false;
     h->te_count = 0;
+    h->lookalikes = 0;
     h->line_at = 0;
     h->fields_at = 0;
 }
@@ -153,7 +154,12 @@ static enum h1_result read_target(struct h1_head *h)
     if (target.len == 0 || target.ptr[0] == ' ' || target.ptr[target.len - 1] == ' ') {
         return h1_refuse(h, H1_BAD_URI, 400);
     }
-    if (memchr(target.ptr, ' ', target.len) != NULL) {
+    const char *space = memrchr(target.ptr, ' ', target.len);
+    if (space != NULL) {
+        size_t behind = (size_t)(target.ptr + target.len - space - 1);
+        if (str_starts_with(str_make(space + 1, behind), STR("HTTP/"))) {
+            return h1_refuse(h, H1_BAD_VERSION, 400); /* two versions */
+        }
         h->has_space_in_target = true;
         h1_note(h, H1_ACCEPTABLE, H1_SPACE_IN_URI);
     }

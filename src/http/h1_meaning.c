@@ -77,6 +77,13 @@ static enum h1_result take_framing(struct h1_head *h)
     if ((h->names_seen & (1u << H1_CONTENT_LENGTH | 1u << H1_TRANSFER_ENCODING)) == 0) {
         return H1_DONE;
     }
+    /* the real one and one in disguise: somebody tries to have two */
+    if ((h->lookalikes & h->names_seen & 1u << H1_TRANSFER_ENCODING) != 0) {
+        return h1_refuse(h, H1_MULTIPLE_TE_CHUNKED, 400);
+    }
+    if ((h->lookalikes & h->names_seen & 1u << H1_CONTENT_LENGTH) != 0) {
+        return h1_refuse(h, H1_MULTIPLE_CONTENT_LENGTH, 400);
+    }
     for (size_t i = 0; i < h->field_count; i++) {
         const struct h1_field *f = &h->fields[i];
         enum h1_result r = H1_DONE;
@@ -145,6 +152,7 @@ static bool is_port(struct str port)
  * else. */
 static bool is_host(struct str host)
 {
+    static const struct str never = STR_INIT("@/\\?#,\"<>[]{}^`|");
     size_t name_end = host.len;
     if (host.len > 0 && host.ptr[0] == '[') {
         size_t close = str_find_char(host, ']', 0);
@@ -171,7 +179,7 @@ static bool is_host(struct str host)
     }
     for (size_t i = 0; i < name_end; i++) {
         unsigned char c = (unsigned char)host.ptr[i];
-        if (c <= ' ' || c >= 0x7f || memchr("@/\\?#,\"<>[]{}^`|", c, 16) != NULL) {
+        if (c <= ' ' || c >= 0x7f || str_find_char(never, (char)c, 0) != STR_NOT_FOUND) {
             return false;
         }
     }

@@ -25,13 +25,13 @@ static const struct lbconf_target *snapshot_target(const struct lbconf_snapshot 
     UNREACHABLE("the configuration was made of this snapshot");
 }
 
-/* Shape: snapshot times are wall_t.us. What has passed since then counts. */
+/* What has passed since the snapshot says that it began counts. */
 static void begin(struct lb *lb, struct lb_conf *conf, const struct lb_group *g,
                   struct lb_peer *peer, const struct lbconf_target *t)
 {
     dur_t passed = DUR_US(0);
-    if (t->draining_since.is_set) {
-        passed = wall_since(clock_wall(), (wall_t){.us = t->draining_since.value});
+    if (t->draining_since_ms.is_set) {
+        passed = wall_since(clock_wall(), (wall_t){.us = t->draining_since_ms.value * 1000});
     }
     if (passed.us < 0) {
         passed = DUR_US(0);

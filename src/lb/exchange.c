@@ -1,6 +1,7 @@
 /* One request on its way to a target, and again if it must. */
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
@@ -175,6 +176,12 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
         lb_client_close(c);
         return;
     }
+    log_debug(
+        "lb",
+        "target %.*s:%d gave no answer: reason %d, try %u, draining %d in version %llu of %llu",
+        STR_ARG(ex->pool->peer->host), (int)ex->pool->peer->port, (int)why,
+        (unsigned)ex->connect_count, (int)atomic_load(&ex->pool->peer->is_draining),
+        (unsigned long long)ex->conf->version, (unsigned long long)w->conf->version);
     if (!may_try_again(ex, why)) {
         reply_error(ex, status_of(why));
         return;
@@ -191,6 +198,7 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     lb_block_give(&w->blocks, ex->head);
     ex->head = NULL;
     ex->has_begun = false;
+    ex->is_cut = false;
     /* not from here: the caller may itself be on the way out of a try */
     ev_defer(&w->loop, &ex->again, try_again);
 }
@@ -289,18 +297,25 @@ static void sent_all(struct lb_exchange *ex)
     }
 }
 
+/* It takes no more. What it may have answered before is still to be read, and the end behind that
+ * tells the rest. */
 static void send_failed(struct lb_exchange *ex)
 {
-    struct lb_upstream *u = ex->upstream;
-    enum lb_failure why =
-        lb_upstream_got_nothing(u, ex->upstream_sent_before) ? LB_FAIL_UNSENT : LB_FAIL_CLOSED;
-    if (why == LB_FAIL_CLOSED && !ex->has_response) {
-        /* it may have answered before it closed */
-        lb_response_read(ex);
+    bool is_unsent =
+        !ex->has_response && lb_upstream_got_nothing(ex->upstream, ex->upstream_sent_before);
+    if (is_unsent) {
+        drop_upstream(ex, false);
+        lb_exchange_failed(ex, LB_FAIL_UNSENT);
         return;
     }
-    drop_upstream(ex, false);
-    lb_exchange_failed(ex, why);
+    ex->is_cut = true;
+    if (!ex->may_replay) {
+        lb_block_give(&ex->client->worker->blocks, ex->out);
+        ex->out = NULL;
+    } else {
+        ex->out->at = ex->out->end;
+    }
+    lb_upstream_arm(ex->upstream);
 }
 
 void lb_exchange_send(struct lb_exchange *ex)

@@ -50,7 +50,9 @@ static struct lb_peer *pick_in_turn(const struct choice *c)
             continue;
         }
         if (!is_avoided(c, peer)) {
-            r->next = (uint32_t)((r->next + i + 1) % count);
+            if (c->refused_count == 0) { /* a retry takes nobody's turn */
+                r->next = (uint32_t)((r->next + i + 1) % count);
+            }
             return peer;
         }
         last_resort = last_resort == NULL ? peer : last_resort;

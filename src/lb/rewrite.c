@@ -217,9 +217,10 @@ static void write_framing(struct h1_writer *w, const struct h1_head *h)
 }
 
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *w)
+                                   struct h1_writer *ret_writer)
 {
     const struct h1_head *h = &c->worker->request_head;
+    struct h1_writer *w = ret_writer;
     if (l->xff == LB_XFF_APPEND && h1_has(h, H1_X_FORWARDED_FOR) &&
         count_addresses(h) > LB_XFF_ADDRESSES_MAX) {
         return LB_REWRITE_TOO_MANY_ADDRESSES;
@@ -243,28 +244,29 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     return w->is_broken ? LB_REWRITE_TOO_LARGE : LB_REWRITE_OK;
 }
 
-void lb_rewrite_response(struct lb_worker *worker, const struct lb_exchange *ex, bool closes,
-                         struct h1_writer *w)
+void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool closes,
+                         struct h1_writer *ret_writer)
 {
-    const struct h1_head *h = &worker->response_head;
-    h1_writer_init(w, worker->head_room, LB_SCRATCH_BYTES);
-    h1_write_status_line(w, h->status, h1_str(h, h->reason_phrase));
-    copy_fields(w, h, 1u << H1_CONTENT_LENGTH, false);
+    const struct h1_head *h = &w->response_head;
+    struct h1_writer *out = ret_writer;
+    h1_writer_init(out, w->head_room, LB_SCRATCH_BYTES);
+    h1_write_status_line(out, h->status, h1_str(h, h->reason_phrase));
+    copy_fields(out, h, 1u << H1_CONTENT_LENGTH, false);
     if (h->framing == H1_NO_BODY || h->framing == H1_LENGTH) {
         /* a 1xx or 204 has none by definition; a HEAD or 304 tells what a GET would have */
         if (h->has_length && h->status >= 200 && h->status != 204) {
-            h1_write_field_u64(w, STR("Content-Length"), h->content_length);
+            h1_write_field_u64(out, STR("Content-Length"), h->content_length);
         }
     } else if (!ex->is_http10) {
-        h1_write_raw(w, STR("Transfer-Encoding: chunked\r\n"));
+        h1_write_raw(out, STR("Transfer-Encoding: chunked\r\n"));
     }
     if (ex->is_tunnel) {
-        h1_write_raw(w, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));
+        h1_write_raw(out, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));
     } else if (h->status >= 200 && closes) {
-        h1_write_raw(w, STR("Connection: close\r\n"));
+        h1_write_raw(out, STR("Connection: close\r\n"));
     } else if (h->status >= 200 && ex->is_http10) {
-        h1_write_raw(w, STR("Connection: keep-alive\r\n"));
+        h1_write_raw(out, STR("Connection: keep-alive\r\n"));
     }
-    h1_write_end(w);
-    CHECK(!w->is_broken); /* 32 KiB of head and a few lines into 256 KiB */
+    h1_write_end(out);
+    CHECK(!out->is_broken); /* 32 KiB of head and a few lines into 256 KiB */
 }

@@ -353,6 +353,7 @@ static const struct runtime_effects effects = {
     .container_bytes = sizeof(struct runtime_container),
     .prepare = prepare,
     .pull = pull,
+    .may_start = runtime_may_always_start,
     .start = start,
     .send_stop = send_stop,
     .send_kill = send_kill,

@@ -164,6 +164,12 @@ static void begin_pull(struct runtime_container *c)
     }
 }
 
+bool runtime_may_always_start(const struct runtime_container *c)
+{
+    (void)c;
+    return true;
+}
+
 static void begin_start(struct runtime_container *c)
 {
     move_to(c, RUNTIME_PHASE_STARTING);
@@ -178,7 +184,9 @@ static void start_when_it_may(struct runtime_container *c)
     struct runtime_depends_answer a = runtime_depends_may_start(c->task->spec, sights, c->index);
     switch (a.verdict) {
     case RUNTIME_DEPENDS_START:
-        begin_start(c);
+        if (c->task->rt->effects->may_start(c)) {
+            begin_start(c);
+        }
         return;
     case RUNTIME_DEPENDS_WAIT:
         return;

@@ -95,6 +95,8 @@ struct runtime_effects {
     enum err (*prepare)(struct runtime_task *t, struct op *op);
     /* -> runtime_container_pulled() or _failed() */
     void (*pull)(struct runtime_container *c);
+    /* What the driver waits for besides dependsOn; asked again whenever the task changes. */
+    bool (*may_start)(const struct runtime_container *c);
     /* -> runtime_container_started() or _failed() */
     void (*start)(struct runtime_container *c);
     /* The stop signal, and SIGKILL to all of the container. -> runtime_container_exited() */
@@ -125,6 +127,9 @@ struct runtime {
     bool is_ready;
     bool is_closing;
 };
+
+/* For drivers that wait for nothing more. */
+bool runtime_may_always_start(const struct runtime_container *c);
 
 /* ---- for drivers: birth ---------------------------------------------------------------------- */
 

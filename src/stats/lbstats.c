@@ -454,7 +454,7 @@ static void copy_block(const struct lbstats_block *from, struct lbstats_block *r
         copy_words(ret->counters, from->counters, LBSTATS_COUNTER_COUNT);
         copy_words(&ret->hist_count, &from->hist_count, 2);
         copy_words(ret->buckets, from->buckets, LBSTATS_BUCKETS);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        LBSTATS_FENCE(__ATOMIC_ACQUIRE);
         if ((before & 1) == 0 && __atomic_load_n(&from->sequence, __ATOMIC_RELAXED) == before) {
             return;
         }

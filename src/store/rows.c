@@ -127,7 +127,11 @@ static struct str behind_prefix(struct arena *a, struct str prefix)
  * index that fits it. */
 #define RANGE_KEYS " AND key > ?4 AND (?5 = '' OR key >= ?5) AND (?6 = '' OR key < ?6)"
 #define IN_REGION  " FROM resource WHERE kind = ?1 AND region = ?2 AND ?3 = ?3" RANGE_KEYS
-#define IN_PARENT  " FROM resource WHERE kind = ?1 AND region = ?2 AND parent = ?3" RANGE_KEYS
+/* Named, because the planner would rather walk all keys of the kind, which the order fits as well.
+ */
+#define IN_PARENT                                                                             \
+    " FROM resource INDEXED BY resource_parent WHERE kind = ?1 AND region = ?2 AND parent = " \
+    "?3" RANGE_KEYS
 #define ANYWHERE \
     " FROM resource WHERE kind = ?1 AND ?2 = ?2 AND (?3 = '' OR parent = ?3)" RANGE_KEYS
 #define ORDERED " ORDER BY region, key LIMIT ?7"

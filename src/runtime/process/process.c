@@ -43,6 +43,7 @@ static const struct runtime_effects effects = {
     .sample_interval = SAMPLE_INTERVAL,
     .prepare = process_task_prepare,
     .pull = process_container_pull,
+    .may_start = runtime_may_always_start,
     .start = process_container_start,
     .send_stop = process_container_send_stop,
     .send_kill = process_container_send_kill,

@@ -210,7 +210,7 @@ enum err cw_metrics_add(struct op *op, struct cw_metrics *m, const struct cw_met
     return ERR_OK;
 }
 
-static void trim(struct cw_metric *metric, int64_t now_tick)
+void cw_metric_trim(struct cw_metric *metric, int64_t now_tick)
 {
     for (size_t i = 0; i < CW_LANE_COUNT; i++) {
         cw_lane_trim(&metric->lanes[i],
@@ -265,7 +265,7 @@ enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick)
     LIST_FOR (metric, &m->dirty, struct cw_metric, dirty_node) {
         metric->is_row_new = false;
         mark_clean(metric);
-        trim(metric, now_tick);
+        cw_metric_trim(metric, now_tick);
     }
     return ERR_OK;
 }

@@ -425,7 +425,8 @@ enum err cw_metrics_expire(struct op *op, struct cw_metrics *m, int64_t now_tick
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, m->store, &tx));
     for (size_t i = 0; i < EXPIRE_METRICS_MAX && i < m->count; i++) {
-        const struct cw_metric *metric = m->items[m->expire_next++ % m->count];
+        struct cw_metric *metric = m->items[m->expire_next++ % m->count];
+        cw_metric_trim(metric, now_tick);
         for (size_t rule = 0; rule < ARRAY_COUNT(ageing) && metric->row_id != 0; rule++) {
             TRY(age_metric(op, m, metric, rule, now_tick));
         }

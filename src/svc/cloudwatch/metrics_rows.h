@@ -13,6 +13,9 @@ int64_t cw_lane_period(enum cw_lane_index lane);
 enum err cw_metrics_want(struct op *op, struct cw_metrics *m, const struct cw_metric_name *name,
                          enum cloudwatch_standard_unit unit, struct cw_metric **ret);
 
+/* Drops from memory what is old and written. */
+void cw_metric_trim(struct cw_metric *metric, int64_t now_tick);
+
 enum err cw_rows_load(struct op *op, struct cw_metrics *m);
 enum err cw_rows_remove_all(struct op *op, struct cw_metrics *m);
 enum err cw_rows_save_metric(struct op *op, struct cw_metrics *m, struct cw_metric *metric);

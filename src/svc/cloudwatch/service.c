@@ -9,11 +9,10 @@
 #include "svc/cloudwatch/judge.h"
 #include "svc/cloudwatch/ticks.h"
 
-#define BASE_US_MIN    20000       /* windows are not closed more often than this */
-#define FLUSH_ENGINE   DUR_S(10)   /* the engine's own datapoints may be lost for so long */
-#define FLUSH_AT_ONCE  DUR_MS(200) /* a client's: several puts share a commit */
+#define BASE_US_MIN    20000     /* windows are not closed more often than this */
+#define FLUSH_ENGINE   DUR_S(10) /* the engine's own datapoints may be lost for so long */
 #define EXPIRE_EVERY   DUR_S(60)
-#define TURN_APART_MIN DUR_MS(10)
+#define TURN_APART_MIN DUR_MS(1)
 
 void cw_op_init(struct op *op, const struct cloudwatch *cw, struct str region)
 {

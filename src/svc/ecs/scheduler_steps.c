@@ -1,5 +1,6 @@
 /* One decision for a service with deployments, one for a service that is going away, and what both
  * commit: the tasks that start and stop, the marks, the events. */
+#include "svc/ecs/native.h"
 #include "svc/ecs/scheduler.h"
 
 #include "base/check.h"
@@ -187,7 +188,8 @@ static enum err see_config(struct rolling *r)
     const struct ecs_service *service = r->s->row.service;
     struct ecs_task_definition *td = ARENA_NEW(&r->s->op->arena, struct ecs_task_definition);
     TRY(ecs_task_definition_of(r->s->op, r->s->ecs, r->primary->deployment->task_definition, td));
-    struct crew_config crew = {.load_balancers = &service->load_balancers,
+    struct crew_config crew = {.load_balancers =
+                                   ecs_deployment_balancers(r->primary, &service->load_balancers),
                                .definition = td,
                                .desired_count = OPT_OR(service->desired_count, 0)};
     TRY(scene_config(r->s, &crew, &r->sight.config));
@@ -229,11 +231,10 @@ static struct engine_ecs_deployment *find_row(const struct rolling *r, struct st
     return NULL;
 }
 
-static enum err start_tasks(struct rolling *r, const struct rollout_effect *e, struct str **ret_ids)
+enum err scene_start_for(struct scene *s, const struct engine_ecs_deployment *row,
+                         const struct ecs_load_balancers *balancers, size_t count,
+                         struct str **ret_ids)
 {
-    struct scene *s = r->s;
-    const struct engine_ecs_deployment *row = find_row(r, e->deployment_id);
-    CHECK(row != NULL);
     struct ecs_service_revision revision = {0};
     TRY(ecs_revision_find(s->op, s->ecs, &s->ref, row->revision_arn, &revision));
     struct engine_ecs_task_definition td = {0};
@@ -245,18 +246,25 @@ static enum err start_tasks(struct rolling *r, const struct rollout_effect *e, s
         .definition = td.definition,
         .cluster = s->ref.cluster,
         .service = s->ref.name,
-        .owner_id = e->deployment_id,
+        .owner_id = row->deployment->id,
         .group = arena_printf(&s->op->arena, "service:%.*s", STR_ARG(s->ref.name)),
-        .started_by = e->deployment_id,
+        .started_by = row->deployment->id,
         .launch_type = launch_type,
         .capacity_provider = provider,
         .platform_version = revision.platform_version,
         .network = revision.network_configuration,
-        .load_balancers = &revision.load_balancers,
+        .load_balancers = balancers != NULL ? balancers : &revision.load_balancers,
         .tags = scene_task_tags(s, &td),
         .is_execute_command_enabled = OPT_OR(s->row.service->enable_execute_command, false),
     };
-    return scene_start_tasks(s, &plan, e->count, ret_ids);
+    return scene_start_tasks(s, &plan, count, ret_ids);
+}
+
+static enum err start_tasks(struct rolling *r, const struct rollout_effect *e, struct str **ret_ids)
+{
+    const struct engine_ecs_deployment *row = find_row(r, e->deployment_id);
+    CHECK(row != NULL);
+    return scene_start_for(r->s, row, ecs_deployment_balancers(row, NULL), e->count, ret_ids);
 }
 
 /* Live tasks of the deployment that we go back to are the new deployment's from now on. */
@@ -387,6 +395,7 @@ static enum err make_inactive(struct scene *s)
     struct store_range range = {.parent = s->ref.key};
     TRY(store_remove_all(s->op, s->ecs->config.store, &ecs_kind_deployment, &range));
     TRY(store_remove_all(s->op, s->ecs->config.store, &ecs_kind_task_set, &range));
+    TRY(store_remove(s->op, s->ecs->config.store, &ecs_kind_shift, s->ref.key));
     s->row.service->status = STR("INACTIVE");
     s->row.inactive_at = OPT_TIME(s->op->now);
     return ecs_service_put(s->op, s->ecs, &s->ref, &s->row);

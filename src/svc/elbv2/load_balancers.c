@@ -134,7 +134,7 @@ struct tags elbv2_kept_tags(struct op *op, const struct engine_elb_more *more)
 
 static enum err refuse_unknown(struct op *op, const struct elbv2_create_load_balancer_in *in)
 {
-    if (str_is_set(in->customer_owned_ipv4_pool) || in->ipam_pools != NULL) {
+    if ((in->customer_owned_ipv4_pool.len > 0) || in->ipam_pools != NULL) {
         return op_fail_as(op, ERR_UNSUPPORTED, &elbv2_error_operation_not_permitted_exception,
                           "Address pools are not supported by this engine");
     }
@@ -250,7 +250,7 @@ static enum err equip(struct op *op, struct elbv2 *e, struct elbv2_load_balancer
                                 is_internal ? "internal-" : "", STR_ARG(lb->load_balancer_name),
                                 STR_ARG(number), STR_ARG(op->region));
     lb->canonical_hosted_zone_id = elbv2_hosted_zone(op, lb->type);
-    lb->created_time = OPT_TIME(op->now);
+    lb->created_time = OPT_TIME(((wall_t){.us = op->now.us / 1000 * 1000})); /* as rows keep it */
     if (!is_internal && e->options.lb_address.len > 0) {
         more->address = e->options.lb_address;
         return ERR_OK;

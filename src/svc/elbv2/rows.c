@@ -173,14 +173,49 @@ static enum err forget(struct op *op, struct elbv2 *e, struct str group_arn, str
 typedef enum err (*reference_fn)(struct op *op, struct elbv2 *e, struct str group_arn,
                                  struct str from_arn);
 
+static enum err each_tuple(struct op *op, struct elbv2 *e,
+                           const struct elbv2_forward_action_config *forward, struct str from_arn,
+                           reference_fn fn)
+{
+    for (size_t i = 0; forward != NULL && i < forward->target_groups.count; i++) {
+        TRY(fn(op, e, forward->target_groups.items[i].target_group_arn, from_arn));
+    }
+    return ERR_OK;
+}
+
 static enum err each_group(struct op *op, struct elbv2 *e, const struct elbv2_actions *actions,
                            struct str from_arn, reference_fn fn)
 {
     for (size_t i = 0; i < actions->count; i++) {
-        const struct elbv2_forward_action_config *forward = actions->items[i].forward_config;
-        for (size_t k = 0; forward != NULL && k < forward->target_groups.count; k++) {
-            TRY(fn(op, e, forward->target_groups.items[k].target_group_arn, from_arn));
+        TRY(each_tuple(op, e, actions->items[i].forward_config, from_arn, fn));
+    }
+    return ERR_OK;
+}
+
+enum err elbv2_check_group_quota(struct op *op, struct elbv2 *e, struct str load_balancer_arn)
+{
+    size_t count = 0;
+    struct store_items items = {0};
+    TRY(store_count(op, e->store, &elbv2_kind_reference, &(struct store_range){0}, &count));
+    if (count <= ELBV2_GROUPS_OF_LOAD_BALANCER_MAX) {
+        return ERR_OK; /* not even all of the region are too many: no need to look closer */
+    }
+    TRY(store_list(op, e->store, &elbv2_kind_reference, &(struct store_range){0}, &items));
+    size_t groups = 0;
+    struct str last = STR_NONE;
+    for (size_t i = 0; i < items.count; i++) {
+        const struct engine_elb_reference *reference = items.items[i].value;
+        if (str_equal(reference->load_balancer_arn, load_balancer_arn) &&
+            !str_equal(items.items[i].parent, last)) {
+            last = items.items[i].parent;
+            groups++;
         }
+    }
+    if (groups > ELBV2_GROUPS_OF_LOAD_BALANCER_MAX) {
+        return op_fail_as(
+            op, ERR_LIMIT, &elbv2_error_too_many_unique_target_groups_per_load_balancer_exception,
+            "You have reached the maximum number of unique target groups per load balancer: %d",
+            ELBV2_GROUPS_OF_LOAD_BALANCER_MAX);
     }
     return ERR_OK;
 }

@@ -1,43 +1,12 @@
 /* What happens while control is dead, or is killed at the worst moment. */
 
-#include "process_fixture.h"
+#include "runtime_fixture.h"
 
 #include "base/check.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-/* Runs `life` as a control of its own and kills it with SIGKILL when it says so. */
-static void live_and_be_killed(void (*life)(void))
-{
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        (void)close(ends[0]);
-        fixture_begin();
-        life();
-        (void)!write(ends[1], "x", 1);
-        for (;;) {
-            fixture_turn(1000);
-        }
-    }
-    (void)close(ends[1]);
-    char byte = 0;
-    REQUIRE_EQ(read(ends[0], &byte, 1), 1);
-    (void)close(ends[0]);
-    REQUIRE(kill(pid, SIGKILL) == 0);
-    REQUIRE(waitpid(pid, NULL, 0) == pid);
-}
-
-static void pause_ms(int ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    (void)nanosleep(&t, NULL);
-}
 
 static void start_counting(void)
 {
@@ -78,8 +47,8 @@ static void expect_forty_lines(void)
 TEST(a_new_control_takes_running_tasks_over_and_no_line_is_lost_or_doubled)
 {
     (void)test_folder();
-    live_and_be_killed(start_counting);
-    pause_ms(100);
+    fixture_live_and_be_killed(start_counting);
+    fixture_pause(100);
     fixture_begin();
     struct runtime_container_sight sight = fixture_see(TASK_A, 0);
     EXPECT_EQ(sight.state, RUNTIME_CONTAINER_RUNNING);
@@ -93,8 +62,8 @@ TEST(a_new_control_takes_running_tasks_over_and_no_line_is_lost_or_doubled)
 TEST(an_exit_that_happened_meanwhile_is_seen)
 {
     (void)test_folder();
-    live_and_be_killed(start_counting);
-    pause_ms(1500);
+    fixture_live_and_be_killed(start_counting);
+    fixture_pause(1500);
     fixture_begin();
     struct runtime_container_sight sight = fixture_see(TASK_A, 0);
     EXPECT_EQ(sight.state, RUNTIME_CONTAINER_EXITED);
@@ -126,8 +95,8 @@ static void start_and_begin_to_stop(void)
 TEST(a_stop_goes_on_where_it_was)
 {
     (void)test_folder();
-    live_and_be_killed(start_and_begin_to_stop);
-    pause_ms(300);
+    fixture_live_and_be_killed(start_and_begin_to_stop);
+    fixture_pause(300);
     mono_t before = clock_mono();
     fixture_begin();
     EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_STOPPING);
@@ -158,7 +127,7 @@ static void start_a_pair_that_waits(void)
 TEST(what_was_not_started_before_the_crash_waits_for_its_spec)
 {
     (void)test_folder();
-    live_and_be_killed(start_a_pair_that_waits);
+    fixture_live_and_be_killed(start_a_pair_that_waits);
     fixture_begin();
     struct runtime_task_sight sight;
     REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight), &fx.op);
