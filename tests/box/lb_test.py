@@ -279,7 +279,10 @@ def least_outstanding_requests_prefers_the_idle_target():
         held = [connect(port) for _ in range(2)]
         for wire in held:
             wire.send(request())
-            time.sleep(0.05)
+        limit = time.monotonic() + 5
+        while stuck.requests == 0 and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert stuck.requests >= 1
         wire = connect(port)
         for _ in range(20):
             wire.send(request())
