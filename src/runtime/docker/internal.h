@@ -66,7 +66,7 @@ static inline bool docker_is_success(const struct docker_answer *answer)
 struct docker {
     struct runtime rt;
     char state_folder[DOCKER_PATH_BYTES];
-    char instance[128];
+    char instance[DOCKER_PATH_BYTES];
     struct net_addr addr;
     char version[16];          /* "/v1.41"; "" before it is known */
     char platform[64];         /* of the engine: "linux/amd64" */

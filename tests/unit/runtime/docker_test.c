@@ -254,6 +254,32 @@ TEST(docker_publishes_ports_when_asked)
     end(id);
 }
 
+TEST(docker_and_processes_run_side_by_side)
+{
+    fixture_use_docker();
+    fx.is_mixed = true;
+    fixture_begin();
+    const char *id = new_id();
+    fixture_container(0, "boxed", "echo in a box; exec sleep 30");
+    struct runtime_task_spec spec = fixture_task(id, 1);
+    fixture_start(&spec);
+    EXPECT(fixture_wait_line("boxed/out in a box\n", 20000));
+    fixture_container(0, "plain", "echo as a process; exec sleep 30")->image =
+        arena_printf(&fx.op.arena, "dir://%s", test_folder());
+    spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    EXPECT(fixture_wait_line("plain/out as a process\n", 20000));
+    struct runtime_sights sights;
+    REQUIRE_OK(runtime_observe(fx.rt, &fx.op, &sights), &fx.op);
+    EXPECT_EQ(sights.count, 2);
+    EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_RUNNING);
+    EXPECT_EQ(fixture_see(id, 0).runtime_id.len, 64);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    EXPECT(fixture_wait("plain:exited=137", 20000));
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    end(id);
+}
+
 TEST(a_docker_that_is_not_there_is_asked_again)
 {
     static bool is_ready;

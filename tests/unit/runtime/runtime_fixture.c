@@ -97,7 +97,10 @@ void fixture_begin(void)
     struct runtime_docker_config docker = {
         .socket_path = fx.docker_socket, .state_folder = state, .instance = "hitless-test"};
     REQUIRE_OK(ev_loop_open(&fx.op, &fx.loop), &fx.op);
-    if (fx.docker_socket != NULL) {
+    if (fx.is_mixed) {
+        process.state_folder = arena_printf(&fx.op.arena, "%s/state-process", folder).ptr;
+        REQUIRE_OK(runtime_mixed_open(&fx.op, &fx.loop, &process, &docker, &sink, &fx.rt), &fx.op);
+    } else if (fx.docker_socket != NULL) {
         REQUIRE_OK(runtime_docker_open(&fx.op, &fx.loop, &docker, &sink, &fx.rt), &fx.op);
     } else {
         fx.image = arena_printf(&fx.op.arena, "dir://%s", folder);

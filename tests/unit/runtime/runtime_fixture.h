@@ -5,8 +5,7 @@
 
 #include "base/buf.h"
 #include "ev/loop.h"
-#include "runtime/docker/docker.h"
-#include "runtime/process/process.h"
+#include "runtime/mixed.h"
 
 #include <sys/types.h>
 
@@ -23,6 +22,7 @@ struct runtime_fixture {
     bool is_ready;
     bool has_cgroups;
     const char *docker_socket; /* NULL: the process runtime */
+    bool is_mixed;             /* with docker_socket: both */
     struct str image;          /* of fixture_container() */
     size_t over_count;
 };
