@@ -258,6 +258,26 @@ static enum err check_after(struct op *op, const struct deployment *d, const str
     return ERR_OK;
 }
 
+/* The engine keeps no parameters yet: a task would start without its secret and fail later. */
+static enum err check_secrets(struct op *op, const struct deployment *d, const struct leg *leg)
+{
+    const struct config_pairs *secrets = &leg->place.service->secrets;
+    if (secrets->count == 0) {
+        return ERR_OK;
+    }
+    if (d->cloud->is_local) {
+        return op_fail(op, ERR_UNSUPPORTED,
+                       "%.*s:%d:%d: the engine on this machine has no Parameter Store and no "
+                       "Secrets Manager to look %.*s up in; give it in environments.%.*s.env",
+                       STR_ARG(d->request->config->path), secrets->items[0].line,
+                       secrets->items[0].column, STR_ARG(secrets->items[0].name),
+                       STR_ARG(d->request->environment->name));
+    }
+    deploy_tell(d, TELL_LINE, "%zu secrets are looked up by ECS when a task starts",
+                secrets->count);
+    return ERR_OK;
+}
+
 static enum err check_leg(struct op *op, const struct deployment *d, const struct leg *leg)
 {
     struct str conflict = definition_conflict(&op->arena, &leg->definition, &leg->place);
@@ -265,6 +285,7 @@ static enum err check_leg(struct op *op, const struct deployment *d, const struc
         return op_fail(op, ERR_INPUT, "%.*s", STR_ARG(conflict));
     }
     TRY(check_image(op, d, leg));
+    TRY(check_secrets(op, d, leg));
     TRY(check_strategy(op, d, leg));
     TRY(check_alarms(op, d, leg));
     return check_after(op, d, leg);
