@@ -129,6 +129,7 @@ static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
         int fd = -1;
         enum err e = lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
         if (e == ERR_OK) {
+            lb_tune_socket(fd, &l->addr); /* connections inherit it */
             atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
         } else if (e == ERR_AGAIN) {
             l->socket->is_asked_for = true;
@@ -205,6 +206,7 @@ void lb_listener_give(struct lb *lb, struct str listener_arn, int fd)
         struct lb_listener *l = &conf->listeners[i];
         if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0) {
             l->socket->is_asked_for = false;
+            lb_tune_socket(fd, &l->addr);
             atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
             lb_wake_workers(lb);
             return;

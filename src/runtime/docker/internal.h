@@ -12,6 +12,7 @@
 #define DOCKER_RETRY         DUR_MS(500)
 #define DOCKER_START_LIMIT   DUR_MIN(5) /* one call; the machine has its own limits */
 #define DOCKER_PULL_SILENCE  DUR_MIN(5)
+#define DOCKER_WORDS         "Error response from daemon: " /* as its own client says */
 #define DOCKER_OUT_OF_MEMORY "OutOfMemoryError: Container killed due to memory usage"
 
 /* ---- calls (api.c) ----------------------------------------------------------------------------

@@ -88,6 +88,17 @@ static enum err find_live_group(struct op *op, struct ecs *ecs, const struct ecs
 
 /* ---- beginning --------------------------------------------------------------------------------*/
 
+static enum err refuse_balancers(struct op *op, const struct ecs_load_balancers *lbs)
+{
+    if (lbs->count == 1) {
+        return fail_parameter(
+            op, "advancedConfiguration field is required for all loadBalancers when using a "
+                "non-ROLLING deployment strategy");
+    }
+    return fail_unsupported(
+        op, "a deployment strategy other than ROLLING takes exactly one load balancer here");
+}
+
 enum err ecs_native_begin(struct op *op, struct ecs *ecs, const struct service_ref *ref,
                           const struct engine_ecs_service *service,
                           const struct ecs_service_revision *revision,
@@ -95,14 +106,8 @@ enum err ecs_native_begin(struct op *op, struct ecs *ecs, const struct service_r
                           struct engine_ecs_deployment *deployment)
 {
     const struct ecs_load_balancer *lb = paired(&revision->load_balancers);
-    if (lb == NULL && ecs_is_native(service->service->deployment_configuration) &&
-        revision->load_balancers.count > 0) {
-        return fail_parameter(
-            op, "%s",
-            revision->load_balancers.count > 1
-                ? "a deployment strategy other than ROLLING takes one load balancer here"
-                : "advancedConfiguration field is required for all loadBalancers when "
-                  "using a non-ROLLING deployment strategy");
+    if (lb == NULL && ecs_is_native(service->service->deployment_configuration)) {
+        return refuse_balancers(op, &revision->load_balancers);
     }
     if (lb == NULL) {
         return ERR_OK;

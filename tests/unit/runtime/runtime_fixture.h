@@ -30,8 +30,8 @@ struct runtime_fixture {
 extern struct runtime_fixture fx;
 
 /* Looks for a Docker Engine (HITLESS_TEST_DOCKER, else the usual socket) and gives it the image of
- * our tests: a few programs of this machine. False, with a word, when there is none. */
-bool fixture_use_docker(void);
+ * our tests: a few programs of this machine. Skips the test when there is none. */
+void fixture_use_docker(void);
 /* Opens the runtime and turns until it is ready. */
 void fixture_begin(void);
 void fixture_end(void);
