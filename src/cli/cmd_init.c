@@ -76,8 +76,8 @@ static struct str find_program(struct op *op)
     for (struct dirent *e = folder == NULL ? NULL : readdir(folder); e != NULL;
          e = readdir(folder)) {
         struct stat st = {0};
-        bool is_program = e->d_name[0] != '.' && stat(e->d_name, &st) == 0 &&
-                          S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR) != 0;
+        bool is_program = e->d_name[0] != '.' && stat(e->d_name, &st) == 0 && S_ISREG(st.st_mode) &&
+                          (st.st_mode & S_IXUSR) != 0;
         if (is_program) {
             found = arena_str(&op->arena, str_of(e->d_name));
             count++;
@@ -130,11 +130,12 @@ static void write_file_text(struct buf *to, const struct finding *f)
              "app: %.*s\n\n",
              STR_ARG(f->app), STR_ARG(f->app));
     if (str_is_set(f->context)) {
-        buf_addf(to,
-                 "images:\n"
-                 "  %.*s: { context: %.*s }          # built elsewhere; its reference: --image REF\n"
-                 "\n",
-                 STR_ARG(f->app), STR_ARG(f->context));
+        buf_addf(
+            to,
+            "images:\n"
+            "  %.*s: { context: %.*s }          # built elsewhere; its reference: --image REF\n"
+            "\n",
+            STR_ARG(f->app), STR_ARG(f->context));
     }
     buf_addf(to, "services:\n  %.*s:\n    image: %.*s\n", STR_ARG(f->app), STR_ARG(f->image));
     if (str_is_set(f->command)) {

@@ -80,8 +80,8 @@ static int go_back(struct op *op, const struct session *s, const struct cli_opti
 {
     struct handle moving = {0};
     if (shift_find_current(op, &s->cloud, &leg->place, leg->resources.service, &moving) == ERR_OK) {
-        return cli_fail(CLI_LOCKED, "hitless stop takes it back",
-                        "a deployment is under way: %.*s", STR_ARG(moving.id));
+        return cli_fail(CLI_LOCKED, "hitless stop takes it back", "a deployment is under way: %.*s",
+                        STR_ARG(moving.id));
     }
     op_note_clear(op);
     struct show *show = show_open(str_is_set(o[OPTION_JSON].value));
@@ -114,15 +114,16 @@ const struct cli_command cli_rollback = {
     .name = "rollback",
     .arguments = "[ENV]",
     .summary = "brings the last good version back",
-    .help = "  --to REV         a revision (3), or a version (default: the last other good one)\n"
-            "  --service NAME   (default: the first of the file)\n"
-            "  --file FILE      (default: hitless.yaml here or above)\n"
-            "  --json           one object a line, the last one the result\n"
-            "\n"
-            "No steps and no waits on the way back: it starts the old version and moves the traffic.\n"
-            "\n"
-            "Example:\n"
-            "  hitless rollback production --to 41\n",
+    .help =
+        "  --to REV         a revision (3), or a version (default: the last other good one)\n"
+        "  --service NAME   (default: the first of the file)\n"
+        "  --file FILE      (default: hitless.yaml here or above)\n"
+        "  --json           one object a line, the last one the result\n"
+        "\n"
+        "No steps and no waits on the way back: it starts the old version and moves the traffic.\n"
+        "\n"
+        "Example:\n"
+        "  hitless rollback production --to 41\n",
     .run = run_rollback,
 };
 
@@ -137,22 +138,25 @@ static int stop(struct op *op, const struct session *s, const struct cli_option 
     struct show *show = show_open(str_is_set(o[OPTION_JSON].value));
     struct deploy_request request = request_of(s, show);
     request.release.version = deploy_version_of(op, &s->cloud, leg->handle.task_definition);
-    struct deployment d = {
-        .request = &request, .cloud = &s->cloud, .legs = leg, .leg_count = 1, .started = clock_mono()};
+    struct deployment d = {.request = &request,
+                           .cloud = &s->cloud,
+                           .legs = leg,
+                           .leg_count = 1,
+                           .started = clock_mono()};
     if (shift_stop(op, &s->cloud, &leg->handle) != ERR_OK) {
         show_close(show);
         return cli_fail_op(CLI_PREFLIGHT, op, NULL);
     }
     struct sight last = {0};
     enum deploy_outcome outcome = follow_run(op, &d, leg, NULL, NULL, &last);
-    struct deploy_result r = {
-        .outcome = outcome,
-        .text = str_is_set(last.reason) ? last.reason : str_of(op->note.text),
-        .service = leg->place.service_name,
-        .version = request.release.version,
-        .deployment = leg->handle.id,
-        .seconds = (double)mono_since(clock_mono(), d.started).us / 1e6};
+    struct deploy_result r = {.outcome = outcome,
+                              .text = str_is_set(last.reason) ? last.reason : str_of(op->note.text),
+                              .service = leg->place.service_name,
+                              .version = request.release.version,
+                              .deployment = leg->handle.id,
+                              .seconds = (double)mono_since(clock_mono(), d.started).us / 1e6};
     bool is_stopped = outcome == DEPLOY_STOPPED || outcome == DEPLOY_ROLLED_BACK;
+    r.outcome = outcome == DEPLOY_ROLLED_BACK ? DEPLOY_STOPPED : outcome;
     int code = is_stopped && !session_is_interrupted(NULL) ? CLI_OK : (int)outcome_exit(outcome);
     show_result(show, &r, code);
     show_close(show);

@@ -161,9 +161,8 @@ const struct cli_command cli_status = {
 
 static void print_row(struct op *op, const struct history_row *row)
 {
-    struct str at = row->started.us == 0
-                        ? STR("-")
-                        : str_slice(wall_iso8601(&op->arena, row->started), 0, 19);
+    struct str at =
+        row->started.us == 0 ? STR("-") : str_slice(wall_iso8601(&op->arena, row->started), 0, 19);
     (void)printf("%-19.*s  %-14.*s %-28.*s %s%s%.*s\n", STR_ARG(at), STR_ARG(row->version),
                  STR_ARG(sight_revision(row->task_definition)), row->status,
                  str_is_set(row->reason) ? ": " : "", STR_ARG(row->reason));

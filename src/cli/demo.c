@@ -203,7 +203,8 @@ static enum err release(struct op *op, struct demo *d, const struct release_plan
     d->done_count++;
     say(d, "%s: %s after %.1f s%s%.*s", plan->version, report_outcome_word(r->outcome), r->seconds,
         r->outcome == DEPLOY_RELEASED ? "" : ": ",
-        r->outcome == DEPLOY_RELEASED ? 0 : (int)r->text.len, r->text.ptr == NULL ? "" : r->text.ptr);
+        r->outcome == DEPLOY_RELEASED ? 0 : (int)r->text.len,
+        r->text.ptr == NULL ? "" : r->text.ptr);
     for (size_t i = 0; i < r->why.alarms.count; i++) {
         say(d, "    alarm %.*s", STR_ARG(r->why.alarms.items[i].name));
     }
@@ -276,8 +277,8 @@ static int print_account(struct op *op, struct demo *d)
         return cli_fail_op(1, op, NULL);
     }
     tally_count(log, d->tallies, d->done_count, &total);
-    (void)printf("\n%-8s %-9s %-12s %10s %9s %11s %11s %13s  %s\n", "release", "strategy", "outcome",
-                 "took", "requests", "failed old", "failed new", "canary share",
+    (void)printf("\n%-8s %-9s %-12s %10s %9s %11s %11s %13s  %s\n", "release", "strategy",
+                 "outcome", "took", "requests", "failed old", "failed new", "canary share",
                  "first bad answer to the last");
     for (size_t i = 0; i < d->done_count; i++) {
         print_row(op, d, i);
@@ -408,16 +409,18 @@ const struct cli_command cli_demo = {
     .name = "demo",
     .arguments = "",
     .summary = "five releases of an example under load, two of them bad",
-    .help = "Starts an engine of its own, deploys examples/shop v1, sends a constant load, rolls to v2,\n"
-            "canaries to v3, and ships a v4 that fails requests and a v5 that crashes. Accounts for\n"
-            "every request; exit code 1 when one failed that the old version would have answered.\n"
-            "\n"
-            "  --rate N         requests a second (default: 1000)\n"
-            "  --time-scale N   divides every duration (default: 60)\n"
-            "  --file FILE      (default: examples/shop/hitless.yaml)\n"
-            "  --keep           keeps the engine's state\n"
-            "\n"
-            "Example:\n"
-            "  hitless demo --rate 2000\n",
+    .help =
+        "Starts an engine of its own, deploys examples/shop v1, sends a constant load, rolls to "
+        "v2,\n"
+        "canaries to v3, and ships a v4 that fails requests and a v5 that crashes. Accounts for\n"
+        "every request; exit code 1 when one failed that the old version would have answered.\n"
+        "\n"
+        "  --rate N         requests a second (default: 1000)\n"
+        "  --time-scale N   divides every duration (default: 60)\n"
+        "  --file FILE      (default: examples/shop/hitless.yaml)\n"
+        "  --keep           keeps the engine's state\n"
+        "\n"
+        "Example:\n"
+        "  hitless demo --rate 2000\n",
     .run = run,
 };

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX   YAML_TEXT_BYTES_MAX
-#define PATH_BYTES_MAX   4096
-#define FOLDERS_UP_MAX   64
-#define GIT_BYTES_MAX    (1u << 20)
-#define COMMIT_CHARS     12
+#define FILE_BYTES_MAX YAML_TEXT_BYTES_MAX
+#define PATH_BYTES_MAX 4096
+#define FOLDERS_UP_MAX 64
+#define GIT_BYTES_MAX  (1u << 20)
+#define COMMIT_CHARS   12
 
 static volatile sig_atomic_t is_interrupted;
 

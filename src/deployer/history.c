@@ -102,8 +102,7 @@ const struct history_row *history_find(const struct history *h, struct str word)
         struct str revision = sight_revision(h->items[i].task_definition);
         struct str number = str_from(revision, str_find_last_char(revision, ':') + 1);
         if (str_equal(word, revision) || str_equal(word, number) ||
-            str_equal(word, h->items[i].version) ||
-            str_equal(word, h->items[i].task_definition)) {
+            str_equal(word, h->items[i].version) || str_equal(word, h->items[i].task_definition)) {
             return &h->items[i];
         }
     }

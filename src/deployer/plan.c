@@ -145,7 +145,8 @@ static enum err write_leg(struct op *op, const struct deployment *d, const struc
                  (long long)leg->place.count);
         changes++;
     }
-    size_t differences = leg->is_changed ? plan_compare(to, out.task_definition, &leg->definition) : 0;
+    size_t differences =
+        leg->is_changed ? plan_compare(to, out.task_definition, &leg->definition) : 0;
     if (leg->is_changed && differences + changes == 0) {
         buf_add(to, STR("  ~ the task definition, in what is not shown here\n"));
         differences = 1;

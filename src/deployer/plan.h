@@ -10,5 +10,5 @@ size_t plan_compare(struct buf *to, const struct ecs_task_definition *live,
                     const struct ecs_register_task_definition_in *next);
 
 /* All services of a prepared deployment. */
-enum err plan_write(struct op *op, const struct deployment *d, struct buf *to, size_t *ret_changes)
-    MUST_USE;
+enum err plan_write(struct op *op, const struct deployment *d, struct buf *to,
+                    size_t *ret_changes) MUST_USE;

@@ -77,7 +77,8 @@ static const char head[] =
     "\n"
     "One file next to the application. Short where the defaults serve. A key that is not known is\n"
     "an error, told with file, line, column and the nearest key that there is; all mistakes of a\n"
-    "file are told at once. `hitless init` writes a file to start from, `hitless schema` prints its\n"
+    "file are told at once. `hitless init` writes a file to start from, `hitless schema` prints "
+    "its\n"
     "JSON Schema for editors.\n"
     "\n"
     "- `${env:NAME}` in any text is replaced by that environment variable, which must be set;\n"
@@ -135,8 +136,9 @@ void config_write_reference(struct buf *to)
     buf_add(to, str_of(head));
     for (size_t i = 0; sections[i] != NULL; i++) {
         const struct section *s = sections[i];
-        buf_addf(to, "\n## %s\n\n%s\n\n| key | holds | without it | what it means |\n"
-                     "| --- | --- | --- | --- |\n",
+        buf_addf(to,
+                 "\n## %s\n\n%s\n\n| key | holds | without it | what it means |\n"
+                 "| --- | --- | --- | --- |\n",
                  s->name[0] == '\0' ? "The file" : s->name, s->doc);
         for (size_t k = 0; k < s->field_count; k++) {
             write_row(to, &s->fields[k]);

@@ -9,9 +9,9 @@ enum handle_kind { HANDLE_ROLLING, HANDLE_NATIVE, HANDLE_CODEDEPLOY };
 /* The very deployment that was started; success is claimed for no other. */
 struct handle {
     enum handle_kind kind;
-    struct str id;                 /* "ecs-svc/...", service deployment ARN, "d-..." */
-    struct str service_deployment; /* ARN; of HANDLE_ROLLING absent until seen */
-    struct str task_definition;    /* ARN that it brings */
+    struct str id;                  /* "ecs-svc/...", service deployment ARN, "d-..." */
+    struct str service_deployment;  /* ARN; of HANDLE_ROLLING absent until seen */
+    struct str task_definition;     /* ARN that it brings */
     struct str old_task_definition; /* absent: the first of the service */
     wall_t started;
 };
