@@ -241,7 +241,7 @@ class Writer:
         pre = [f"static const struct shape_member members_{c_name}[] = {{"]
         for m in s["members"]:
             plain, keyed = flags(m[2:])
-            target_plain, _ = flags(self.api.find(m[1])["words"]) if self.api.find(m[1])["kind"] in SCALARS else (set(), {})
+            target_plain, _ = flags(self.api.find(m[1])["words"]) if self.api.find(m[1])["kind"] != "enum" else (set(), {})
             bits = [b for b, on in (("SHAPE_REQUIRED", "required" in plain), ("SHAPE_TOKEN", "token" in plain),
                                     ("SHAPE_SENSITIVE", "sensitive" in target_plain or "sensitive" in plain)) if on]
             pre.append(f"    {{.name = {c_string(m[0])}, .query_name = {c_string(keyed.get('query', m[0]))}, "

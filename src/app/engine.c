@@ -109,6 +109,12 @@ static void on_usage_due(struct ev_timer *t)
     ev_timer_set(e->loop, t, dur_scaled(USAGE_PERIOD), on_usage_due);
 }
 
+/* Tells this engine's traces in shared places (Docker, the hosts file) from another engine's. */
+static struct str state_mark(struct engine *e)
+{
+    return str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16);
+}
+
 /* ---- tasks ---- */
 
 static void on_runtime_event(void *self, const struct runtime_event *event)
@@ -162,7 +168,7 @@ static enum err open_runtime(struct op *op, struct engine *e)
     struct runtime_docker_config docker = {
         .socket_path = arena_c_str(&e->op.arena, o->docker_socket),
         .state_folder = arena_printf(&e->op.arena, "%.*s/docker", STR_ARG(o->state)).ptr,
-        .instance = arena_c_str(&e->op.arena, o->state),
+        .instance = arena_c_str(&e->op.arena, state_mark(e)),
     };
     struct runtime_process_config process = {
         .state_folder = arena_printf(&e->op.arena, "%.*s/tasks", STR_ARG(o->state)).ptr,
@@ -230,7 +236,7 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .account = e->options->account,
         .lb_address = e->options->lb_address,
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
-        .hosts_mark = str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16),
+        .hosts_mark = state_mark(e),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
         .wakes = e->port_wakes,
     };

@@ -352,7 +352,8 @@ static void send_once(struct op *op, struct aws_client *c, const struct aws_cred
         .header_count = count,
         .body = wire->body,
         .connect_timeout = c->options.connect_timeout,
-        .answer_timeout = c->options.answer_timeout};
+        .answer_timeout = c->options.answer_timeout,
+        .has_no_proxy = endpoint->is_loopback};
     ret->err = aws_http_do(op, c->http, &http, &ret->answer, &ret->may_have_arrived);
     if (ret->err == ERR_OK && ret->answer.status / 100 != 2) {
         aws_wire_decode_error(op, service, &ret->answer, &ret->error);

@@ -33,8 +33,7 @@ static int confirm(struct op *op, const struct config_environment *e, const stru
     bool is_always = e->confirm == CONFIG_CONFIRM_ALWAYS;
     struct str word = is_always ? e->name : e->confirm_word;
     if (str_is_set(o[OPTION_YES].value)) {
-        return is_always ? cli_fail(CLI_USAGE, NULL,
-                                    "--yes is refused: %.*s says confirm: always",
+        return is_always ? cli_fail(CLI_USAGE, NULL, "--yes is refused: %.*s says confirm: always",
                                     STR_ARG(e->name))
                          : CLI_OK;
     }
@@ -78,8 +77,8 @@ static int take_pairs(struct op *op, const struct cli_parsed *parsed, struct con
         struct str name = STR_NONE;
         struct str value = STR_NONE;
         if (!str_cut(parsed->words[i], '=', &name, &value) || name.len == 0) {
-            return cli_fail(CLI_USAGE, "hitless deploy --help", "expected NAME=VALUE, found \"%.*s\"",
-                            STR_ARG(parsed->words[i]));
+            return cli_fail(CLI_USAGE, "hitless deploy --help",
+                            "expected NAME=VALUE, found \"%.*s\"", STR_ARG(parsed->words[i]));
         }
         *ARENA_PUSH(&op->arena, pairs) = (struct config_pair){.name = name, .value = value};
     }

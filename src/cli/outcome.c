@@ -28,6 +28,10 @@ void outcome_hint(const struct deploy_result *r, struct str environment)
 {
     switch (r->outcome) {
     case DEPLOY_STOPPED:
+        if (str_is_set(r->serving)) {
+            return; /* taken back already */
+        }
+        __attribute__((fallthrough)); /* the deployment goes on */
     case DEPLOY_WAITING:
     case DEPLOY_LOCKED:
     case DEPLOY_CANNOT_TELL:

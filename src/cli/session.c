@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX   YAML_TEXT_BYTES_MAX
-#define PATH_BYTES_MAX   4096
-#define FOLDERS_UP_MAX   64
-#define GIT_BYTES_MAX    (1u << 20)
-#define COMMIT_CHARS     12
+#define FILE_BYTES_MAX YAML_TEXT_BYTES_MAX
+#define PATH_BYTES_MAX 4096
+#define FOLDERS_UP_MAX 64
+#define GIT_BYTES_MAX  (1u << 20)
+#define COMMIT_CHARS   12
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -179,6 +179,28 @@ int session_open(struct op *op, struct session *s, bool may_start)
     }
     s->is_open = true;
     return CLI_OK;
+}
+
+int session_begin(struct op *op, struct str file_word, struct str environment_word, bool may_start,
+                  struct session *s)
+{
+    int code = session_read(op, file_word, s);
+    code = code != CLI_OK ? code : session_choose(op, environment_word, s);
+    return code != CLI_OK ? code : session_open(op, s, may_start);
+}
+
+bool session_place(struct op *op, const struct session *s, struct str service_word,
+                   struct place *ret_place)
+{
+    for (size_t i = 0; i < s->config.service_count; i++) {
+        const struct config_service *service = &s->config.services[i];
+        if (!str_is_set(service_word) || str_equal(service_word, service->name)) {
+            place_name(&op->arena, &s->config, s->environment, service, ret_place);
+            return true;
+        }
+    }
+    (void)cli_fail(CLI_USAGE, NULL, "there is no service \"%.*s\"", STR_ARG(service_word));
+    return false;
 }
 
 void session_close(struct session *s)

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "deployer/cloud.h"
 #include "deployer/config.h"
+#include "deployer/names.h"
 
 struct session {
     struct config config;
@@ -20,7 +21,14 @@ int session_choose(struct op *op, struct str environment_word, struct session *s
 /* Connects; starts the engine for `target: local` where none answers and may_start. CLI_OK or
  * CLI_PREFLIGHT. */
 int session_open(struct op *op, struct session *s, bool may_start);
+/* All three: for commands with [ENV] and --file. */
+int session_begin(struct op *op, struct str file_word, struct str environment_word, bool may_start,
+                  struct session *s);
 void session_close(struct session *s);
+
+/* The service of that name, or the first of the file; false (and told) when there is none. */
+bool session_place(struct op *op, const struct session *s, struct str service_word,
+                   struct place *ret_place);
 
 /* Ctrl-C while a session follows something: asked between looks. */
 void session_catch_interrupt(void);

@@ -94,7 +94,8 @@ static void tell_lines(const struct deployment *d, const struct why *w)
 static struct leg *migrating_leg(struct deployment *d)
 {
     for (size_t i = 0; i < d->leg_count; i++) {
-        bool is_it = str_equal(d->legs[i].place.service->name, d->request->config->migrations.service);
+        bool is_it =
+            str_equal(d->legs[i].place.service->name, d->request->config->migrations.service);
         if (is_it && str_is_set(d->legs[i].task_definition)) {
             return &d->legs[i];
         }
@@ -146,7 +147,9 @@ static struct str sentence_of(struct op *op, const struct leg *leg, enum deploy_
     case DEPLOY_NOT_ROLLED_BACK:
         return str_is_set(last->reason) ? last->reason : STR("the deployment failed");
     case DEPLOY_STOPPED:
-        return STR("stopped by a person");
+        return last->state == SIGHT_ROLLED_BACK
+                   ? STR("stopped by a person; the new version was taken back")
+                   : STR("no longer followed; the deployment goes on");
     case DEPLOY_WAITING:
         return arena_printf(&op->arena, "still going on after %lld s",
                             (long long)leg->place.environment->timeout_s);
@@ -163,14 +166,31 @@ static struct str sentence_of(struct op *op, const struct leg *leg, enum deploy_
     return note_text(op);
 }
 
-static void explain(struct op *op, const struct deployment *d, struct leg *leg,
-                    enum deploy_outcome outcome, const struct sight *last,
-                    struct deploy_result *ret)
+/* A rolling update shows who ended it only in its deployment's words. */
+static enum deploy_outcome refine(enum deploy_outcome outcome, struct str reason,
+                                  struct sight *last)
 {
+    bool is_called = str_find(reason, STR("StopServiceDeployment"), 0) != STR_NOT_FOUND;
+    if (outcome == DEPLOY_ROLLED_BACK && is_called && !last->is_ours) {
+        last->state = SIGHT_ROLLED_BACK;
+        return DEPLOY_STOPPED;
+    }
+    return outcome;
+}
+
+static void explain(struct op *op, const struct deployment *d, struct leg *leg,
+                    enum deploy_outcome outcome, struct sight *last, struct deploy_result *ret)
+{
+    struct str ended = outcome == DEPLOY_ROLLED_BACK
+                           ? shift_end_reason(op, d->cloud, &leg->place, &leg->handle)
+                           : STR_NONE;
+    outcome = refine(outcome, ended, last);
     *ret = end_with(op, d, leg, outcome, sentence_of(op, leg, outcome, last));
+    if (outcome == DEPLOY_STOPPED && last->state == SIGHT_ROLLED_BACK) {
+        ask_old_version(op, d, leg, ret);
+    }
     if (outcome == DEPLOY_ROLLED_BACK || outcome == DEPLOY_NOT_ROLLED_BACK) {
-        struct str reason = shift_end_reason(op, d->cloud, &leg->place, &leg->handle);
-        ret->text = str_is_set(reason) ? reason : ret->text;
+        ret->text = str_is_set(ended) ? ended : ret->text;
         why_find(op, d->cloud, &leg->place, &leg->handle, &leg->alarms, &ret->why);
         ask_old_version(op, d, leg, ret);
     }
@@ -188,8 +208,8 @@ struct baking {
 static bool verify_leg(struct op *op, void *self)
 {
     struct baking *b = self;
-    b->is_verified = verify_run(op, b->d->cloud, &b->leg->place, &b->leg->resources, tell_made,
-                                b->d) == ERR_OK;
+    b->is_verified =
+        verify_run(op, b->d->cloud, &b->leg->place, &b->leg->resources, tell_made, b->d) == ERR_OK;
     if (!b->is_verified) {
         b->complaint = note_text(op);
     }
@@ -208,11 +228,8 @@ static struct shift_order order_of(const struct deployment *d, const struct leg 
 enum err deploy_back(struct op *op, const struct cloud *cloud, const struct deploy_request *request,
                      struct leg *leg, struct deploy_result *ret)
 {
-    struct deployment d = {.request = request,
-                           .cloud = cloud,
-                           .legs = leg,
-                           .leg_count = 1,
-                           .started = clock_mono()};
+    struct deployment d = {
+        .request = request, .cloud = cloud, .legs = leg, .leg_count = 1, .started = clock_mono()};
     TRY(resources_find(op, cloud, &leg->place, &leg->resources));
     struct shift_order order = order_of(&d, leg);
     bool is_rolling = order.strategy == CONFIG_ROLLING || !leg->resources.has_balancer;

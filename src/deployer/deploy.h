@@ -27,12 +27,12 @@ typedef void (*tell_fn)(void *self, const struct tell *tell);
 
 enum deploy_outcome {
     DEPLOY_RELEASED,
-    DEPLOY_NOTHING,   /* the same is live already */
-    DEPLOY_REFUSED,   /* preflight; nothing changed */
+    DEPLOY_NOTHING, /* the same is live already */
+    DEPLOY_REFUSED, /* preflight; nothing changed */
     DEPLOY_ROLLED_BACK,
     DEPLOY_NOT_ROLLED_BACK,
-    DEPLOY_STOPPED,     /* a person stopped the deployment, or following it */
-    DEPLOY_WAITING,     /* still going on when the time was over */
+    DEPLOY_STOPPED, /* a person stopped the deployment, or following it */
+    DEPLOY_WAITING, /* still going on when the time was over */
     DEPLOY_SUPERSEDED,
     DEPLOY_LOCKED,      /* another deployment is under way */
     DEPLOY_CANNOT_TELL, /* the endpoint stopped answering */

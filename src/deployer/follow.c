@@ -5,11 +5,11 @@
 #include "deployer/deploy.h"
 #include "deployer/metrics.h"
 
-#define ONE(list_items)     .items = (list_items), .count = 1, .is_set = true
-#define FAILED_LOOKS_MAX    12 /* a rollback is announced a moment after the failure */
-#define BLIND_LOOKS_MAX     60 /* a control process that starts again is no failure */
-#define EVENT_ID_BYTES      64
-#define METRICS_EVERY       DUR_MS(1000)
+#define ONE(list_items)  .items = (list_items), .count = 1, .is_set = true
+#define FAILED_LOOKS_MAX 12 /* a rollback is announced a moment after the failure */
+#define BLIND_LOOKS_MAX  60 /* a control process that starts again is no failure */
+#define EVENT_ID_BYTES   64
+#define METRICS_EVERY    DUR_MS(1000)
 
 struct follower {
     const struct deployment *d;
@@ -67,8 +67,7 @@ static void look_closer(struct op *op, struct follower *f, struct sight *s)
         f->metrics_at = mono_add(now, METRICS_EVERY);
         struct sight fresh = {.old_side = {.healthy = -1}, .new_side = {.healthy = -1}};
         if (metrics_read(op, f->d->cloud, &f->leg->resources, f->period_s, has_sides(f),
-                         f->leg->handle.started, &fresh) !=
-            ERR_OK) {
+                         f->leg->handle.started, &fresh) != ERR_OK) {
             f->period_s = METRICS_PERIOD_COARSE_S;
             op_note_clear(op);
         }
@@ -129,8 +128,7 @@ static enum deploy_outcome outcome_of(const struct follower *f, const struct sig
     case SIGHT_DONE:
         return DEPLOY_RELEASED;
     case SIGHT_ROLLED_BACK:
-        return s->is_stopped_by_person && !f->is_told_to_stop ? DEPLOY_STOPPED
-                                                              : DEPLOY_ROLLED_BACK;
+        return s->is_stopped_by_person && !f->is_told_to_stop ? DEPLOY_STOPPED : DEPLOY_ROLLED_BACK;
     case SIGHT_FAILED:
         return DEPLOY_NOT_ROLLED_BACK;
     case SIGHT_SUPERSEDED:
@@ -183,6 +181,7 @@ static struct end turn(struct op *op, struct follower *f, struct sight *last)
     }
     f->blind_looks = 0;
     s.is_stopped_by_person = s.is_stopped_by_person || last->is_stopped_by_person;
+    s.is_ours = f->is_told_to_stop;
     struct tell told = {.kind = TELL_SIGHT, .sight = &s};
     f->d->request->tell(f->d->request->self, &told);
     keep(&op->arena, &s, last);
@@ -214,8 +213,8 @@ enum deploy_outcome follow_run(struct op *op, const struct deployment *d, struct
 {
     struct follower f = {.d = d,
                          .leg = leg,
-                         .period_s = d->cloud->is_local ? METRICS_PERIOD_FINE_S
-                                                        : METRICS_PERIOD_COARSE_S,
+                         .period_s =
+                             d->cloud->is_local ? METRICS_PERIOD_FINE_S : METRICS_PERIOD_COARSE_S,
                          .healthy = {-1, -1}};
     const struct ecs_service *before = leg->resources.service;
     if (before != NULL && before->events.count > 0) {

@@ -13,8 +13,8 @@ static const struct {
     const char *metric;
     const char *stat;
 } measures[MEASURES] = {
-    [REQUESTS] = {"RequestCount", "Sum"},          [ERRORS] = {"HTTPCode_Target_5XX_Count", "Sum"},
-    [P50] = {"TargetResponseTime", "p50"},         [P95] = {"TargetResponseTime", "p95"},
+    [REQUESTS] = {"RequestCount", "Sum"},  [ERRORS] = {"HTTPCode_Target_5XX_Count", "Sum"},
+    [P50] = {"TargetResponseTime", "p50"}, [P95] = {"TargetResponseTime", "p95"},
     [P99] = {"TargetResponseTime", "p99"},
 };
 
@@ -99,11 +99,10 @@ enum err metrics_read(struct op *op, const struct cloud *cloud, const struct res
     if (window_s <= 0) {
         return ERR_OK;
     }
-    struct cloudwatch_get_metric_data_in in = {
-        .start_time = OPT_TIME(start),
-        .end_time = OPT_TIME(end),
-        .scan_by = CLOUDWATCH_SCAN_BY_TIMESTAMPDESCENDING,
-        .metric_data_queries = {.is_set = true}};
+    struct cloudwatch_get_metric_data_in in = {.start_time = OPT_TIME(start),
+                                               .end_time = OPT_TIME(end),
+                                               .scan_by = CLOUDWATCH_SCAN_BY_TIMESTAMPDESCENDING,
+                                               .metric_data_queries = {.is_set = true}};
     struct str balancer = alarm_balancer_suffix(r->balancer_arn);
     for (int scope = TOTAL; scope < (has_sides ? SCOPES : OLD); scope++) {
         struct str group = alarm_group_suffix(r->groups[scope == NEW ? !r->live : r->live]);

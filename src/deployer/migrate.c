@@ -7,8 +7,8 @@ static enum err start(struct op *op, const struct cloud *cloud, const struct pla
                       const struct resources *r, struct str task_definition, struct str container,
                       struct str *ret_task)
 {
-    struct ecs_container_override over = {
-        .name = container, .command = {WORDS(place->config->migrations.command)}};
+    struct ecs_container_override over = {.name = container,
+                                          .command = {WORDS(place->config->migrations.command)}};
     struct ecs_task_override overrides = {.container_overrides = {ONE(&over)}};
     struct ecs_aws_vpc_configuration vpc = {.subnets = {WORDS(r->subnets)},
                                             .assign_public_ip = ECS_ASSIGN_PUBLIC_IP_ENABLED};
@@ -20,10 +20,9 @@ static enum err start(struct op *op, const struct cloud *cloud, const struct pla
         .cluster = place->cluster,
         .count = OPT_I32(1),
         .launch_type = ECS_LAUNCH_TYPE_FARGATE,
-        .network_configuration =
-            r->service != NULL && r->service->network_configuration != NULL
-                ? r->service->network_configuration
-                : &network,
+        .network_configuration = r->service != NULL && r->service->network_configuration != NULL
+                                     ? r->service->network_configuration
+                                     : &network,
         .overrides = &overrides,
         .started_by = STR("hitless-migrate"),
         .task_definition = task_definition,
@@ -42,7 +41,8 @@ static enum err start(struct op *op, const struct cloud *cloud, const struct pla
 static bool has_failed(const struct ecs_task *t)
 {
     for (size_t i = 0; i < t->containers.count; i++) {
-        if (!t->containers.items[i].exit_code.is_set || t->containers.items[i].exit_code.value != 0) {
+        if (!t->containers.items[i].exit_code.is_set ||
+            t->containers.items[i].exit_code.value != 0) {
             return true;
         }
     }

@@ -23,11 +23,10 @@ void deploy_tell(const struct deployment *d, enum tell_kind kind, const char *fo
     int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     size_t shown = len < 0 ? 0 : (size_t)len;
-    struct tell told = {
-        .kind = kind,
-        .number = d->step,
-        .count = d->step_count,
-        .text = str_make(text, shown < sizeof(text) ? shown : sizeof(text) - 1)};
+    struct tell told = {.kind = kind,
+                        .number = d->step,
+                        .count = d->step_count,
+                        .text = str_make(text, shown < sizeof(text) ? shown : sizeof(text) - 1)};
     d->request->tell(d->request->self, &told);
 }
 
@@ -51,7 +50,8 @@ static enum err define(struct op *op, const struct deployment *d, struct leg *le
     const struct config_service *s = leg->place.service;
     struct str json = STR_NONE;
     if (str_is_set(s->task_definition)) {
-        TRY(file_read(op, arena_c_str(&op->arena, s->task_definition), DEFINITION_BYTES_MAX, &json));
+        TRY(file_read(op, arena_c_str(&op->arena, s->task_definition), DEFINITION_BYTES_MAX,
+                      &json));
     }
     struct ecs_register_task_definition_in *in = &leg->definition;
     TRY(definition_make(op, &leg->place, &d->request->release, json, in));
@@ -78,10 +78,8 @@ static enum err read_live(struct op *op, const struct cloud *cloud, struct leg *
         .task_definition = leg->resources.service->task_definition, .include = {ONE(&field)}};
     struct ecs_describe_task_definition_out out = {0};
     TRY(ecs_call_describe_task_definition(op, cloud->client, &in, &out));
-    leg->old_version =
-        deploy_version_of(op, cloud, leg->resources.service->task_definition);
-    bool is_count_same =
-        OPT_OR(leg->resources.service->desired_count, 0) == leg->place.count;
+    leg->old_version = deploy_version_of(op, cloud, leg->resources.service->task_definition);
+    bool is_count_same = OPT_OR(leg->resources.service->desired_count, 0) == leg->place.count;
     for (size_t i = 0; i < out.tags.count; i++) {
         bool is_same = STR_IS(out.tags.items[i].key, DEPLOY_HASH_TAG) &&
                        str_equal(out.tags.items[i].value, leg->hash);
@@ -191,8 +189,7 @@ static enum err check_strategy(struct op *op, const struct deployment *d, const 
                        "%s moves traffic, but the service \"%.*s\" has no port; use rolling",
                        config_strategy_text(e->strategy), STR_ARG(leg->place.service->name));
     }
-    bool is_wired =
-        leg->resources.service->load_balancers.items[0].advanced_configuration != NULL;
+    bool is_wired = leg->resources.service->load_balancers.items[0].advanced_configuration != NULL;
     if (!d->cloud->is_local && !is_wired && !str_is_set(e->infrastructure_role)) {
         return op_fail(op, ERR_INPUT,
                        "%s needs environments.%.*s.infrastructure_role: the role with which ECS "
@@ -253,12 +250,31 @@ static enum err check_after(struct op *op, const struct deployment *d, const str
     bool is_stable = !shift_current(service, &running) &&
                      OPT_OR(service->running_count, 0) == OPT_OR(service->desired_count, 0);
     if (!str_equal(version, d->request->release.version) || !is_stable) {
-        return op_fail(op, ERR_STATE,
-                       "%.*s comes after %.*s, where version %.*s is live%s, not %.*s",
-                       STR_ARG(e->name), STR_ARG(before->name), STR_ARG(version),
-                       is_stable ? "" : " and not yet stable",
-                       STR_ARG(d->request->release.version));
+        return op_fail(
+            op, ERR_STATE, "%.*s comes after %.*s, where version %.*s is live%s, not %.*s",
+            STR_ARG(e->name), STR_ARG(before->name), STR_ARG(version),
+            is_stable ? "" : " and not yet stable", STR_ARG(d->request->release.version));
     }
+    return ERR_OK;
+}
+
+/* The engine keeps no parameters yet: a task would start without its secret and fail later. */
+static enum err check_secrets(struct op *op, const struct deployment *d, const struct leg *leg)
+{
+    const struct config_pairs *secrets = &leg->place.service->secrets;
+    if (secrets->count == 0) {
+        return ERR_OK;
+    }
+    if (d->cloud->is_local) {
+        return op_fail(op, ERR_UNSUPPORTED,
+                       "%.*s:%d:%d: the engine on this machine has no Parameter Store and no "
+                       "Secrets Manager to look %.*s up in; give it in environments.%.*s.env",
+                       STR_ARG(d->request->config->path), secrets->items[0].line,
+                       secrets->items[0].column, STR_ARG(secrets->items[0].name),
+                       STR_ARG(d->request->environment->name));
+    }
+    deploy_tell(d, TELL_LINE, "%zu secrets are looked up by ECS when a task starts",
+                secrets->count);
     return ERR_OK;
 }
 
@@ -269,6 +285,7 @@ static enum err check_leg(struct op *op, const struct deployment *d, const struc
         return op_fail(op, ERR_INPUT, "%.*s", STR_ARG(conflict));
     }
     TRY(check_image(op, d, leg));
+    TRY(check_secrets(op, d, leg));
     TRY(check_strategy(op, d, leg));
     TRY(check_alarms(op, d, leg));
     return check_after(op, d, leg);

@@ -46,8 +46,9 @@ static struct str side_text(struct arena *a, const char *name, const struct sigh
     if (!s->is_there) {
         return STR("");
     }
-    struct str text = arena_printf(a, "%s %.*s %lld/%lld running", name, STR_ARG(s->version),
-                                   (long long)s->running, (long long)s->desired);
+    struct str text =
+        arena_printf(a, "%s%s%.*s %lld/%lld running", name, s->version.len > 0 ? " " : "",
+                     STR_ARG(s->version), (long long)s->running, (long long)s->desired);
     if (s->failed > 0) {
         text = arena_printf(a, "%.*s, %lld failed", STR_ARG(text), (long long)s->failed);
     }
@@ -175,9 +176,9 @@ static void add_sight(struct json_writer *w, const struct sight *s)
 
 void report_tell_json(struct buf *to, wall_t now, const struct tell *tell)
 {
-    static const char *const types[] = {[TELL_STEP] = "step",       [TELL_LINE] = "line",
-                                        [TELL_WARNING] = "warning", [TELL_EVENT] = "event",
-                                        [TELL_LOG] = "log",         [TELL_SIGHT] = "progress"};
+    static const char *const types[] = {
+        [TELL_STEP] = "step",   [TELL_LINE] = "line", [TELL_WARNING] = "warning",
+        [TELL_EVENT] = "event", [TELL_LOG] = "log",   [TELL_SIGHT] = "progress"};
     struct json_writer w;
     begin(&w, to, now, types[tell->kind]);
     if (tell->kind == TELL_STEP) {
@@ -287,7 +288,8 @@ void report_result(struct buf *to, const struct deploy_result *r, bool has_color
         buf_addf(to, "  %.*s\n", STR_ARG(r->text));
     }
     report_why(to, &r->why, "  ");
-    if (r->outcome == DEPLOY_ROLLED_BACK && str_is_set(r->old_version)) {
+    if ((r->outcome == DEPLOY_ROLLED_BACK || r->outcome == DEPLOY_STOPPED) &&
+        str_is_set(r->old_version) && str_is_set(r->serving)) {
         buf_addf(to, "  version %.*s serves: %.*s\n", STR_ARG(r->old_version), STR_ARG(r->serving));
     } else if (str_is_set(r->serving)) {
         buf_addf(to, "  %.*s\n", STR_ARG(r->serving));

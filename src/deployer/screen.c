@@ -124,7 +124,8 @@ void screen_line(struct buf *to, const struct tell *tell, bool has_color)
                  STR_ARG(tell->text), end);
         return;
     case TELL_WARNING:
-        buf_addf(to, "      %swarning: %.*s%s\n", has_color ? YELLOW : "", STR_ARG(tell->text), end);
+        buf_addf(to, "      %swarning: %.*s%s\n", has_color ? YELLOW : "", STR_ARG(tell->text),
+                 end);
         return;
     case TELL_EVENT:
         buf_addf(to, "      %s%.*s%s\n", has_color ? DIM : "", STR_ARG(tell->text), end);

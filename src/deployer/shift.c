@@ -168,8 +168,8 @@ bool shift_current(const struct ecs_service *service, struct handle *ret_handle)
     bool is_native = service->deployment_configuration != NULL &&
                      service->deployment_configuration->strategy > ECS_DEPLOYMENT_STRATEGY_ROLLING;
     const struct ecs_deployment *primary = primary_of(service);
-    bool is_rolling = primary != NULL &&
-                      primary->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS;
+    bool is_rolling =
+        primary != NULL && primary->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS;
     if (is_native && str_is_set(service->current_service_deployment)) {
         *ret_handle = (struct handle){.kind = HANDLE_NATIVE,
                                       .id = service->current_service_deployment,
@@ -249,8 +249,7 @@ static enum err take_handle(struct op *op, const struct cloud *cloud, const stru
 }
 
 static enum err create(struct op *op, const struct cloud *cloud, const struct place *place,
-                       const struct resources *r, const struct shift_order *order,
-                       struct handle *h)
+                       const struct resources *r, const struct shift_order *order, struct handle *h)
 {
     struct shift_order first = *order;
     first.strategy = CONFIG_ROLLING;
@@ -339,4 +338,23 @@ struct str shift_end_reason(struct op *op, const struct cloud *cloud, const stru
         }
     }
     return STR_NONE;
+}
+
+enum err shift_find_current(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct ecs_service *service, struct handle *ret_handle)
+{
+    if (shift_is_codedeploy(service)) {
+        return cdshift_current(op, cloud, place, ret_handle);
+    }
+    if (!shift_current(service, ret_handle)) {
+        return op_fail(op, ERR_NOT_FOUND, "no deployment of \"%.*s\" is under way",
+                       STR_ARG(place->service_name));
+    }
+    ret_handle->started = clock_wall();
+    if (!str_is_set(ret_handle->service_deployment)) {
+        enum err e = list_newest(op, cloud, place, (wall_t){.us = CLOCK_SLACK.us},
+                                 &ret_handle->service_deployment);
+        return e == ERR_AGAIN ? op_fail(op, ERR_NOT_FOUND, "ECS lists no deployment under way") : e;
+    }
+    return ERR_OK;
 }

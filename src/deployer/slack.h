@@ -5,9 +5,9 @@
 #include "base/buf.h"
 #include "deployer/deploy.h"
 
-#define SLACK_TRIES      3
-#define SLACK_BYTES_MAX  16384
-#define SLACK_LINES_MAX  5
+#define SLACK_TRIES     3
+#define SLACK_BYTES_MAX 16384
+#define SLACK_LINES_MAX 5
 
 /* Pure: the message's JSON; false when this end is told to nobody. */
 bool slack_message(struct buf *to, struct str app, struct str environment,

@@ -192,12 +192,10 @@ enum err verify_serves(struct op *op, const struct place *place, const struct re
     if (!r->has_balancer) {
         return op_fail(op, ERR_UNSUPPORTED, "there is no load balancer to ask");
     }
-    struct web_request request = {
-        .url = resources_url(&op->arena, r, place->service->health.path), .timeout = SERVES_TIMEOUT};
+    struct web_request request = {.url = resources_url(&op->arena, r, place->service->health.path),
+                                  .timeout = SERVES_TIMEOUT};
     struct web_answer answer = {0};
     TRY(web_send(op, &request, &answer));
     *ret_told = arena_printf(&op->arena, "%.*s answers %d", STR_ARG(request.url), answer.status);
-    return answer.status < 500
-               ? ERR_OK
-               : op_fail(op, ERR_REMOTE, "%.*s", STR_ARG(*ret_told));
+    return answer.status < 500 ? ERR_OK : op_fail(op, ERR_REMOTE, "%.*s", STR_ARG(*ret_told));
 }

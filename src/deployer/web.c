@@ -41,9 +41,9 @@ enum err web_send(struct op *op, const struct web_request *request, struct web_a
     if (curl == NULL) {
         return op_fail(op, ERR_NO_SPACE, "could not start libcurl");
     }
-    struct curl_slist *headers =
-        str_is_set(request->json_body) ? curl_slist_append(NULL, "Content-Type: application/json")
-                                       : NULL;
+    struct curl_slist *headers = str_is_set(request->json_body)
+                                     ? curl_slist_append(NULL, "Content-Type: application/json")
+                                     : NULL;
     set_options(curl, op, request, &body, headers);
     CURLcode code = curl_easy_perform(curl);
     long status = 0;
@@ -53,7 +53,7 @@ enum err web_send(struct op *op, const struct web_request *request, struct web_a
     if (code != CURLE_OK) {
         return op_fail(op, ERR_NET, "no answer: %s", curl_easy_strerror(code));
     }
-    *ret = (struct web_answer){.status = (int)status,
-                               .body = arena_str(&op->arena, buf_str(&body))};
+    *ret =
+        (struct web_answer){.status = (int)status, .body = arena_str(&op->arena, buf_str(&body))};
     return ERR_OK;
 }

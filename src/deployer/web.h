@@ -17,4 +17,5 @@ struct web_answer {
     struct str body; /* in the op's arena, cut at WEB_ANSWER_BYTES_MAX */
 };
 
-enum err web_send(struct op *op, const struct web_request *request, struct web_answer *ret) MUST_USE;
+enum err web_send(struct op *op, const struct web_request *request,
+                  struct web_answer *ret) MUST_USE;

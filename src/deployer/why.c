@@ -83,8 +83,8 @@ void why_of_task(struct op *op, const struct cloud *cloud, struct str log_group,
         w.has_exit_code = c->exit_code.is_set;
         w.exit_code = c->exit_code.value;
         if (str_is_set(c->reason)) {
-            w.stopped_reason = arena_printf(&op->arena, "%.*s (%.*s)", STR_ARG(task->stopped_reason),
-                                            STR_ARG(c->reason));
+            w.stopped_reason = arena_printf(&op->arena, "%.*s (%.*s)",
+                                            STR_ARG(task->stopped_reason), STR_ARG(c->reason));
         }
         read_lines(op, cloud, log_group, task, &w);
     }

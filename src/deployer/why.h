@@ -1,5 +1,6 @@
 #pragma once
-/* Why a deployment failed: the task that shows it best, its exit code and last words, the alarms. */
+/* Why a deployment failed: the task that shows it best, its exit code and last words, the alarms.
+ */
 
 #include "deployer/alarms.h"
 #include "deployer/sight.h"

@@ -154,10 +154,9 @@ static enum h1_result read_target(struct h1_head *h)
     if (target.len == 0 || target.ptr[0] == ' ' || target.ptr[target.len - 1] == ' ') {
         return h1_refuse(h, H1_BAD_URI, 400);
     }
-    const char *space = memrchr(target.ptr, ' ', target.len);
-    if (space != NULL) {
-        size_t behind = (size_t)(target.ptr + target.len - space - 1);
-        if (str_starts_with(str_make(space + 1, behind), STR("HTTP/"))) {
+    size_t space = str_find_last_char(target, ' ');
+    if (space != STR_NOT_FOUND) {
+        if (str_starts_with(str_from(target, space + 1), STR("HTTP/"))) {
             return h1_refuse(h, H1_BAD_VERSION, 400); /* two versions */
         }
         h->has_space_in_target = true;

@@ -50,6 +50,8 @@ struct lb_upstream {
     uint64_t sent_bytes;
     mono_t idle_since;
     dur_t idle_max; /* configured or announced by Keep-Alive */
+    int parked_fd;  /* broken while its client is slow: not watched until that has caught up; or -1
+                     */
     bool is_connecting;
     bool is_reused;
     bool is_dead;
@@ -116,6 +118,7 @@ struct lb_exchange {
     bool wants_keep_alive; /* the client, and its request allows it */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
+    bool is_cut;    /* the target takes no more of the request; it may still answer */
     bool owes_continue;
     bool has_response; /* its head went to the client */
     bool closes_client;

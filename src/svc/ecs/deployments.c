@@ -168,13 +168,14 @@ static enum err step_aside(struct op *op, struct ecs *ecs, const struct service_
         }
         *ARENA_PUSH(&op->arena, sources) =
             (struct ecs_service_revision_summary){.arn = row->revision_arn};
-        if (STR_IS(row->deployment->status, "PRIMARY")) {
-            *ret_primary = row;
-            row->deployment->status = STR("ACTIVE");
-            row->deployment->updated_at = OPT_TIME(op->now);
-            TRY(ecs_deployment_put(op, ecs, ref, row));
-            TRY(end_overtaken(op, ecs, ref, row->service_deployment_arn));
+        if (!STR_IS(row->deployment->status, "PRIMARY")) {
+            continue;
         }
+        *ret_primary = row;
+        row->deployment->status = STR("ACTIVE");
+        row->deployment->updated_at = OPT_TIME(op->now);
+        TRY(ecs_deployment_put(op, ecs, ref, row));
+        TRY(end_overtaken(op, ecs, ref, row->service_deployment_arn));
     }
     return ERR_OK;
 }
@@ -202,9 +203,10 @@ static enum err see_alarms_at_start(struct op *op, struct ecs *ecs, const struct
         enum port_alarm_state state = PORT_ALARM_MISSING;
         struct str reason = STR_NONE;
         TRY(port->see_alarm(port->self, op, alarms->alarm_names.items[i], &state, &reason));
-        if (state == PORT_ALARM_ALARM) {
-            *ARENA_PUSH(&op->arena, ret) = alarms->alarm_names.items[i];
+        if (state != PORT_ALARM_ALARM) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, ret) = alarms->alarm_names.items[i];
     }
     return ERR_OK;
 }

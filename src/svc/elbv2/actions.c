@@ -204,12 +204,12 @@ static enum err check_forward(struct op *op, struct elbv2 *e, struct elbv2_actio
     struct elbv2_forward_action_config simple = {
         .target_groups = {.items = &only, .count = 1, .is_set = true}};
     const struct elbv2_forward_action_config *config = sent->forward_config;
-    if (config == NULL && !str_is_set(sent->target_group_arn)) {
+    if (config == NULL && sent->target_group_arn.len == 0) {
         return elbv2_invalid(op, "A target group ARN must be specified");
     }
     if (config == NULL) {
         config = &simple;
-    } else if (str_is_set(sent->target_group_arn) &&
+    } else if ((sent->target_group_arn.len > 0) &&
                (config->target_groups.count != 1 ||
                 !str_equal(config->target_groups.items[0].target_group_arn,
                            sent->target_group_arn))) {

@@ -12,7 +12,7 @@
 #define SPAN_MS           (24 * 3600 * 1000LL)
 #define PAGE_EVENTS_MAX   10000
 #define PAGE_BYTES_MAX    1048576
-#define SCAN_EVENTS_MAX   20000 /* events looked at for one page of FilterLogEvents */
+#define SCAN_EVENTS_MAX   5000 /* events looked at for one page of FilterLogEvents */
 
 struct str logs_sequence_token(struct arena *a, int64_t ingested_ms)
 {

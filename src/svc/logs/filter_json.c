@@ -69,6 +69,18 @@ static enum err take_subscript(struct parser *p, struct logs_path_part *part)
     return take(p, STR("]")) ? ERR_OK : logs_filter_invalid(p->op);
 }
 
+/* .name or a subscript */
+static enum err take_part(struct parser *p, struct logs_path_part *part)
+{
+    bool is_subscript = first(p) == '[';
+    p->rest = str_from(p->rest, 1);
+    if (is_subscript) {
+        return take_subscript(p, part);
+    }
+    part->key = take_name(p);
+    return part->key.len > 0 ? ERR_OK : logs_filter_invalid(p->op);
+}
+
 /* $.a.b[0] */
 static enum err take_path(struct parser *p, struct logs_step *step)
 {
@@ -76,21 +88,10 @@ static enum err take_path(struct parser *p, struct logs_step *step)
         return logs_filter_invalid(p->op);
     }
     while (first(p) == '.' || first(p) == '[') {
-        struct logs_path_part part = {0};
-        bool is_subscript = first(p) == '[';
-        p->rest = str_from(p->rest, 1);
         if (step->path_count >= LOGS_FILTER_PATH_MAX) {
             return logs_filter_invalid(p->op);
         }
-        if (is_subscript) {
-            TRY(take_subscript(p, &part));
-        } else {
-            part.key = take_name(p);
-            if (part.key.len == 0) {
-                return logs_filter_invalid(p->op);
-            }
-        }
-        step->path[step->path_count++] = part;
+        TRY(take_part(p, &step->path[step->path_count++]));
     }
     return step->path_count > 0 ? ERR_OK : logs_filter_invalid(p->op);
 }
@@ -196,14 +197,20 @@ static enum err after_condition(struct parser *p, bool *ret_is_end)
     return *ret_is_end ? ERR_OK : logs_filter_invalid(p->op);
 }
 
+static enum err take_opening(struct parser *p)
+{
+    while (take(p, STR("("))) {
+        TRY(push(p, WORD_OPEN));
+    }
+    return ERR_OK;
+}
+
 enum err logs_filter_parse_json(struct op *op, struct str text, struct logs_filter *ret)
 {
     struct parser p = {.op = op, .rest = str_from(text, 1), .filter = ret};
     bool is_end = false;
     while (!is_end) {
-        while (take(&p, STR("("))) {
-            TRY(push(&p, WORD_OPEN));
-        }
+        TRY(take_opening(&p));
         TRY(take_condition(&p));
         TRY(after_condition(&p, &is_end));
     }
@@ -214,32 +221,43 @@ enum err logs_filter_parse_json(struct op *op, struct str text, struct logs_filt
 
 /* ---- matching -------------------------------------------------------------------------------- */
 
+/* Into the member of that name; false when there is none. */
+static bool enter_member(struct json_reader *r, struct str name)
+{
+    struct str key = STR_NONE;
+    json_enter_object(r);
+    while (json_next_key(r, &key)) {
+        if (str_equal(key, name)) {
+            return true;
+        }
+        json_skip(r);
+    }
+    return false;
+}
+
+static bool enter_item(struct json_reader *r, uint64_t wanted)
+{
+    uint64_t index = 0;
+    json_enter_array(r);
+    while (json_next_item(r)) {
+        if (index++ == wanted) {
+            return true;
+        }
+        json_skip(r);
+    }
+    return false;
+}
+
 /* Moves the reader into the value that the path names; false when there is none. */
 static bool find_value(struct json_reader *r, const struct logs_step *step)
 {
     for (size_t i = 0; i < step->path_count; i++) {
         const struct logs_path_part *part = &step->path[i];
-        bool is_found = false;
-        enum json_kind kind = json_peek(r);
-        if (str_is_set(part->key) && kind == JSON_OBJECT) {
-            struct str key = STR_NONE;
-            json_enter_object(r);
-            while (!is_found && json_next_key(r, &key)) {
-                is_found = str_equal(key, part->key);
-                if (!is_found) {
-                    json_skip(r);
-                }
-            }
-        } else if (!str_is_set(part->key) && kind == JSON_ARRAY) {
-            uint64_t index = 0;
-            json_enter_array(r);
-            while (!is_found && json_next_item(r)) {
-                is_found = index++ == part->index;
-                if (!is_found) {
-                    json_skip(r);
-                }
-            }
+        bool is_member = str_is_set(part->key);
+        if (json_peek(r) != (is_member ? JSON_OBJECT : JSON_ARRAY)) {
+            return false;
         }
+        bool is_found = is_member ? enter_member(r, part->key) : enter_item(r, part->index);
         if (!is_found) {
             return false;
         }

@@ -120,7 +120,7 @@ LOGS_OPERATION(create_log_group)
         .log_group_class =
             in->log_group_class == LOGS_LOG_GROUP_CLASS_UNSET
                 ? STR("STANDARD")
-                : str_of(shape_enum_name(&shape_logs_log_group_class, in->log_group_class)),
+                : str_of(shape_enum_name(&shape_logs_log_group_class, (int)in->log_group_class)),
         .is_protected = in->deletion_protection_enabled,
     };
     TAGS_INTO(&op->arena, tags, &row.tags);
@@ -223,9 +223,10 @@ LOGS_OPERATION(describe_log_groups)
     TRY(store_list(op, logs->config.store, &logs_groups, &range, &rows));
     struct store_items wanted = {0};
     for (size_t i = 0; i < rows.count; i++) {
-        if (is_wanted(in, &rows.items[i])) {
-            *ARENA_PUSH(&op->arena, &wanted) = rows.items[i];
+        if (!is_wanted(in, &rows.items[i])) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &wanted) = rows.items[i];
     }
     struct str *keys = ARENA_ARRAY(&op->arena, struct str, wanted.count + 1);
     for (size_t i = 0; i < wanted.count; i++) {
@@ -237,7 +238,8 @@ LOGS_OPERATION(describe_log_groups)
     TRY(page_cut(op, &group_pages, ask, keys, wanted.count, &from, &to, &ret->next_token));
     ret->log_groups.is_set = true;
     for (size_t i = from; i < to; i++) {
-        TRY(show_group(op, logs, &wanted.items[i], ARENA_PUSH(&op->arena, &ret->log_groups)));
+        struct logs_log_group *group = ARENA_PUSH(&op->arena, &ret->log_groups);
+        TRY(show_group(op, logs, &wanted.items[i], group));
     }
     return ERR_OK;
 }

@@ -103,9 +103,10 @@ static enum err write_batch(struct op *op, struct logs *logs)
         TRY(write_event(op, logs, &logs->batch.items[i]));
     }
     LIST_FOR (stream, &logs->streams, struct logs_stream, node) {
-        if (stream->is_dirty) {
-            TRY(write_stream(op, logs, stream));
+        if (!stream->is_dirty) {
+            continue;
         }
+        TRY(write_stream(op, logs, stream));
     }
     FAULT_POINT("logs.batch.before-commit");
     return store_tx_commit(op, &tx);
@@ -366,10 +367,10 @@ static enum err purge_expired(struct op *op, struct logs *logs, bool *ret_has_mo
     for (size_t i = 0; i < groups.count; i++) {
         const struct engine_logs_group *group = groups.items[i].value;
         bool has_rest = false;
-        if (group->retention_days.is_set) {
-            TRY(purge_group(op, logs, OPT_OR(group->number, 0), logs_oldest_ms(op, group),
-                            &has_rest));
+        if (!group->retention_days.is_set) {
+            continue;
         }
+        TRY(purge_group(op, logs, OPT_OR(group->number, 0), logs_oldest_ms(op, group), &has_rest));
         *ret_has_more = *ret_has_more || has_rest;
     }
     return ERR_OK;

@@ -590,6 +590,29 @@ TEST(names_are_written_when_they_can_be_and_taken_back_at_the_end)
     EXPECT_STR(read_text(&op, path), "127.0.0.1 localhost\n");
 }
 
+TEST(a_hosts_file_that_cannot_be_replaced_is_written_in_place)
+{
+    FIXTURE;
+    char path[256];
+    char link[256];
+    (void)snprintf(path, sizeof(path), "%s/real", test_folder());
+    (void)snprintf(link, sizeof(link), "%s/hosts", test_folder());
+    auto_op struct op op;
+    op_init(&op);
+    REQUIRE_OK(file_write(&op, path, STR("127.0.0.1 localhost\n"), 0644), &op);
+    REQUIRE(symlink(path, link) == 0);
+    fixture_open(&f, ":memory:", link, STR_NONE);
+    struct elbv2_load_balancer lb = make_load_balancer(&f, STR("web"));
+    fixture_turn(&f);
+    EXPECT(str_find(read_text(&op, path), lb.dns_name, 0) != STR_NOT_FOUND);
+    elbv2_stop(f.e);
+    f.e = NULL;
+    EXPECT_STR(read_text(&op, path), "127.0.0.1 localhost\n");
+    struct stat st;
+    REQUIRE(lstat(link, &st) == 0);
+    EXPECT(S_ISLNK(st.st_mode));
+}
+
 TEST(without_a_hosts_file_the_name_is_the_address)
 {
     FIXTURE;
