@@ -15,6 +15,7 @@
 #define PATH_BYTES   256
 #define FILE_BYTES   16384
 #define PERIOD_US    100000 /* of the scheduler's bandwidth control */
+#define LEAF_TRIES   8
 #define SHARES_LEAST 2
 
 /* Version 1 has a tree a controller, version 2 one tree. */
@@ -249,6 +250,22 @@ enum err runtime_cgroup_make_task(struct op *op, const struct cgroup_setup *setu
     return ERR_OK;
 }
 
+/* The container's folder of one tree; its parent may go away meanwhile. */
+static enum err make_leaf(struct op *op, const struct cgroup_setup *setup, const char *tree,
+                          const struct runtime_task_spec *spec, size_t container)
+{
+    struct path folder = container_path(setup, tree, spec->id, container);
+    bool is_made = make_folder(folder.text);
+    for (int tries = 0; !is_made && errno == ENOENT && tries < LEAF_TRIES; tries++) {
+        TRY(runtime_cgroup_make_task(op, setup, spec));
+        is_made = make_folder(folder.text);
+    }
+    if (!is_made || !limit_container(setup, tree, folder.text, &spec->containers[container])) {
+        return op_fail_errno(op, "could not set the limits of \"%s\"", folder.text);
+    }
+    return ERR_OK;
+}
+
 enum err runtime_cgroup_make_container(struct op *op, const struct cgroup_setup *setup,
                                        const struct runtime_task_spec *spec, size_t container,
                                        struct shim_launch *launch)
@@ -257,11 +274,8 @@ enum err runtime_cgroup_make_container(struct op *op, const struct cgroup_setup 
     _Static_assert(ARRAY_COUNT(trees_v1) <= SHIM_CGROUPS_MAX, "a launch block takes all trees");
     for (size_t i = 0; i < trees.count; i++) {
         const char *tree = trees.items[i];
+        TRY(make_leaf(op, setup, tree, spec, container));
         struct path folder = container_path(setup, tree, spec->id, container);
-        if (!make_folder(folder.text) ||
-            !limit_container(setup, tree, folder.text, &spec->containers[container])) {
-            return op_fail_errno(op, "could not set the limits of \"%s\"", folder.text);
-        }
         launch->cgroups[launch->cgroup_count++] = arena_str(&op->arena, str_of(folder.text));
         if (setup->version == 2 || is_tree(tree, "/memory")) {
             launch->oom_file =
@@ -333,6 +347,16 @@ void runtime_cgroup_remove(const struct cgroup_setup *setup, struct str task_id,
             remove_group(container_path(setup, trees.items[i], task_id, c));
         }
         remove_group(task_path(setup, trees.items[i], task_id));
+    }
+}
+
+void runtime_cgroup_leave(const struct shim_launch *launch)
+{
+    for (size_t i = 0; i < launch->cgroup_count; i++) {
+        struct str leaf = launch->cgroups[i];
+        struct str task = str_slice(leaf, 0, str_find_last_char(leaf, '/'));
+        remove_group(path_of("%.*s", STR_ARG(leaf)));
+        (void)rmdir(path_of("%.*s", STR_ARG(task)).text); /* others may be in it */
     }
 }
 

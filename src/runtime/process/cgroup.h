@@ -21,10 +21,14 @@ struct cgroup_setup runtime_cgroup_detect(void);
 
 enum err runtime_cgroup_make_task(struct op *op, const struct cgroup_setup *setup,
                                   const struct runtime_task_spec *spec) MUST_USE;
-/* Fills the launch block's cgroups and oom_file, in the op's arena. */
+/* Fills the launch block's cgroups and oom_file, in the op's arena. Makes the task's group again
+ * where the shim of another container, as the last one in it, took it away. */
 enum err runtime_cgroup_make_container(struct op *op, const struct cgroup_setup *setup,
                                        const struct runtime_task_spec *spec, size_t container,
                                        struct shim_launch *launch) MUST_USE;
+/* For the shim, when nothing is left in its group: removes it, and the task's if no other container
+ * is in it, so that groups do not stay behind when nobody forgets the task. */
+void runtime_cgroup_leave(const struct shim_launch *launch);
 /* SIGKILL to every process of the task, or of one container. Returns how many there were. */
 size_t runtime_cgroup_kill(const struct cgroup_setup *setup, struct str task_id);
 size_t runtime_cgroup_kill_container(const struct cgroup_setup *setup, struct str task_id,

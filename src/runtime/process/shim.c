@@ -147,6 +147,7 @@ static void finish(struct shim *s)
         const char *file = arena_c_str(&s->op.arena, s->spec.oom_file);
         end.is_out_of_memory = runtime_cgroup_oom_kills(file) > 0;
     }
+    runtime_cgroup_leave(&s->spec);
     /* A full disk must not hide the end: without the file control says that nobody saw it. */
     err_ignore(runtime_keep_write_end(&s->op, s->folder_fd, &end));
     tell(s, SHIM_ENDED, 0, 0);

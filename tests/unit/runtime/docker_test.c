@@ -274,9 +274,9 @@ TEST(docker_and_processes_run_side_by_side)
     EXPECT_EQ(sights.count, 2);
     EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_RUNNING);
     EXPECT_EQ(fixture_see(id, 0).runtime_id.len, 64);
-    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait("plain:exited=137", 20000));
-    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     end(id);
 }
 

@@ -56,7 +56,7 @@ TEST(a_new_control_takes_running_tasks_over_and_no_line_is_lost_or_doubled)
     struct runtime_container_sight sight = fixture_see(TASK_A, 0);
     EXPECT_EQ(sight.state, RUNTIME_CONTAINER_RUNNING);
     EXPECT(sight.started_at.us > 0);
-    EXPECT(str_starts_with(sight.runtime_id, STR(TASK_A "-")));
+    EXPECT(str_starts_with(sight.runtime_id, arena_printf(&fx.op.arena, "%s-", TASK_A)));
     EXPECT(fixture_wait("app:exited=9", 5000));
     expect_forty_lines();
     fixture_end();
@@ -75,7 +75,7 @@ TEST(an_exit_that_happened_meanwhile_is_seen)
     EXPECT(fixture_wait(":over", 5000));
     EXPECT(!fixture_has("exited"));
     expect_forty_lines();
-    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     fixture_turn(20);
     struct runtime_sights sights;
     REQUIRE_OK(runtime_observe(fx.rt, &fx.op, &sights), &fx.op);
@@ -91,7 +91,7 @@ static void start_and_begin_to_stop(void)
     struct runtime_task_spec spec = fixture_task(TASK_A, 1);
     fixture_start(&spec);
     REQUIRE(fixture_wait_line("up\n", 5000));
-    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     REQUIRE(fixture_wait_line("term\n", 5000));
 }
 
@@ -133,7 +133,7 @@ TEST(what_was_not_started_before_the_crash_waits_for_its_spec)
     fixture_live_and_be_killed(start_a_pair_that_waits);
     fixture_begin();
     struct runtime_task_sight sight;
-    REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight), &fx.op);
+    REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, str_of(TASK_A), &sight), &fx.op);
     EXPECT(sight.needs_spec);
     EXPECT_EQ(sight.containers[0].state, RUNTIME_CONTAINER_WAITING);
     EXPECT_EQ(sight.containers[1].state, RUNTIME_CONTAINER_RUNNING);
@@ -173,7 +173,7 @@ TEST(a_shim_that_does_not_obey_is_killed)
     fixture_start(&spec);
     fixture_turn(300);
     EXPECT(fixture_processes(TASK_A) > 0);
-    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait(":over", 15000));
     EXPECT_EQ(fixture_processes(TASK_A), 0);
     fixture_end();
@@ -231,16 +231,16 @@ static void drive_one_task(void)
     while (!has_file("stop") && clock_mono().us < until.us) {
         EXPECT_OK(runtime_start_task(fx.rt, &fx.op, &spec), &fx.op);
         fixture_turn(2);
-        REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight), &fx.op);
+        REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, str_of(TASK_A), &sight), &fx.op);
         if (sight.containers[0].state == RUNTIME_CONTAINER_RUNNING) {
             fixture_turn(30);
             write_empty_file("stop");
         }
     }
-    while (runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight) == ERR_OK &&
+    while (runtime_see_task(fx.rt, &fx.op, str_of(TASK_A), &sight) == ERR_OK &&
            clock_mono().us < until.us) {
-        EXPECT_OK(sight.is_over ? runtime_forget_task(fx.rt, &fx.op, STR(TASK_A))
-                                : runtime_stop_task(fx.rt, &fx.op, STR(TASK_A)),
+        EXPECT_OK(sight.is_over ? runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A))
+                                : runtime_stop_task(fx.rt, &fx.op, str_of(TASK_A)),
                   &fx.op);
         fixture_turn(5);
     }

@@ -24,7 +24,7 @@ TEST(a_command_runs_with_its_environment_and_its_output_and_exit_are_told)
     EXPECT(fixture_wait(":over", 5000));
     EXPECT(fixture_has("app:pull() app:pulled() app:started() app:exited=3() :over()"));
     struct runtime_task_sight sight;
-    REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight), &fx.op);
+    REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, str_of(TASK_A), &sight), &fx.op);
     EXPECT(str_starts_with(sight.address, STR("127.78.")));
     EXPECT(sight.is_over);
     EXPECT_EQ(sight.containers[0].exit_code, 3);
@@ -33,11 +33,11 @@ TEST(a_command_runs_with_its_environment_and_its_output_and_exit_are_told)
     EXPECT(fixture_wait_line("app/err oops\n", 10));
     EXPECT(fixture_wait_line(arena_printf(&fx.op.arena, "app/out %s\n", test_folder()).ptr, 10));
     EXPECT(fixture_wait_line("app/out end\n", 10));
-    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     fixture_turn(20);
     const char *folder = test_folder();
-    EXPECT(access(arena_printf(&fx.op.arena, "%s/state/" TASK_A, folder).ptr, F_OK) == -1);
-    EXPECT(access(arena_printf(&fx.op.arena, "%s/run/" TASK_A, folder).ptr, F_OK) == -1);
+    EXPECT(access(arena_printf(&fx.op.arena, "%s/state/%s", folder, TASK_A).ptr, F_OK) == -1);
+    EXPECT(access(arena_printf(&fx.op.arena, "%s/run/%s", folder, TASK_A).ptr, F_OK) == -1);
     fixture_end();
 }
 
@@ -64,7 +64,7 @@ TEST(what_cannot_start_says_why_in_awss_words)
         fixture_start(&spec);
         EXPECT(fixture_wait_over(i + 1, 5000));
         EXPECT(fixture_wait(cases[i].want, 0));
-        REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+        REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
         fixture_turn(20);
     }
     fixture_end();
@@ -95,7 +95,7 @@ TEST(a_command_that_ignores_the_stop_signal_is_killed)
     fixture_start(&spec);
     EXPECT(fixture_wait_line("up", 5000));
     mono_t before = clock_mono();
-    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     fixture_turn(50);
     EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_STOPPING);
     EXPECT(fixture_wait("app:exited=137", 5000));
@@ -113,14 +113,14 @@ TEST(a_command_may_choose_its_stop_signal_and_its_exit_code)
     struct runtime_task_spec spec = fixture_task(TASK_A, 1);
     fixture_start(&spec);
     EXPECT(fixture_wait_line("up", 5000));
-    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait("app:exited=7", 5000));
 
     fixture_container(0, "app", "echo up2; exec sleep 60");
     spec = fixture_task(TASK_B, 1);
     fixture_start(&spec);
     EXPECT(fixture_wait_line("up2", 5000));
-    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, STR(TASK_B)), &fx.op);
+    REQUIRE_OK(runtime_stop_task(fx.rt, &fx.op, str_of(TASK_B)), &fx.op);
     EXPECT(fixture_wait("app:exited=143", 5000));
     fixture_end();
 }
@@ -159,7 +159,7 @@ TEST(the_health_command_decides_with_the_environment_of_the_container)
     EXPECT(fixture_wait("app:health=1", 5000));
     EXPECT(fixture_wait("app:health=2", 5000));
     EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_RUNNING);
-    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait("app:exited=137", 5000));
     fixture_end();
 }
@@ -176,7 +176,7 @@ TEST(a_health_command_that_hangs_fails_and_is_killed)
     fixture_start(&spec);
     EXPECT(fixture_wait("app:health=2", 5000));
     EXPECT(fixture_processes(TASK_A) <= 2);
-    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait(":over", 5000));
     EXPECT_EQ(fixture_processes(TASK_A), 0);
     fixture_end();
@@ -195,7 +195,7 @@ TEST(secrets_are_in_no_argument_list_and_in_no_file)
                                    "! grep -qsa correct-horse-batter[y] /proc/[0-9]*/cmdline",
                                    test_folder());
     EXPECT_EQ(system(grep.ptr), 0); /* lint: system */
-    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait(":over", 5000));
     fixture_end();
 }
@@ -235,6 +235,45 @@ TEST(containers_of_a_task_start_in_order)
     fixture_end();
 }
 
+static bool has_group(const char *folder, const char *id)
+{
+    return access(arena_printf(&fx.op.arena, "%s%s", folder, id).ptr, F_OK) == 0;
+}
+
+TEST(a_control_group_leaves_with_its_container_and_comes_back_for_the_next)
+{
+    fx.has_cgroups = true;
+    fixture_begin();
+    static const struct runtime_dependency after = {.container = STR_INIT("setup"),
+                                                    .condition = RUNTIME_WHEN_COMPLETE};
+    struct runtime_container_spec *app =
+        fixture_container(0, "app", "cat /proc/self/cgroup; exec sleep 30");
+    app->depends_on = &after;
+    app->depends_on_count = 1;
+    fixture_container(1, "setup", "true");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 2);
+    spec.memory_mib = 64;
+    fixture_start(&spec);
+    EXPECT(fixture_wait("app:started", 5000));
+    bool is_v1 = access("/sys/fs/cgroup/memory/hitless", F_OK) == 0;
+    bool is_v2 = !is_v1 && access("/sys/fs/cgroup/hitless", F_OK) == 0;
+    if (is_v1 || is_v2) {
+        EXPECT(fixture_wait_line(arena_printf(&fx.op.arena, "/hitless/%s/0\n", TASK_A).ptr, 5000));
+        struct str text = STR_NONE;
+        struct str file = is_v1 ? arena_printf(&fx.op.arena, "/sys/fs/cgroup/memory/hitless/%s/%s",
+                                               TASK_A, "memory.limit_in_bytes")
+                                : arena_printf(&fx.op.arena, "/sys/fs/cgroup/hitless/%s/%s", TASK_A,
+                                               "memory.max");
+        REQUIRE_OK(file_read(&fx.op, file.ptr, 64, &text), &fx.op);
+        EXPECT_STR(text, "67108864\n");
+    }
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
+    EXPECT(fixture_wait(":over", 5000));
+    EXPECT(!has_group("/sys/fs/cgroup/memory/hitless/", TASK_A));
+    EXPECT(!has_group("/sys/fs/cgroup/hitless/", TASK_A));
+    fixture_end();
+}
+
 TEST(a_container_past_its_memory_limit_ends_with_the_out_of_memory_error)
 {
     fx.has_cgroups = true;
@@ -242,20 +281,20 @@ TEST(a_container_past_its_memory_limit_ends_with_the_out_of_memory_error)
     fixture_container(0, "app", "exec tail /dev/zero")->memory_mib = 24;
     struct runtime_task_spec spec = fixture_task(TASK_A, 1);
     fixture_start(&spec);
-    if (access("/sys/fs/cgroup/memory/hitless/" TASK_A, F_OK) == -1 &&
-        access("/sys/fs/cgroup/hitless/" TASK_A, F_OK) == -1) {
-        REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    if (access("/sys/fs/cgroup/memory/hitless", F_OK) == -1 &&
+        access("/sys/fs/cgroup/hitless", F_OK) == -1) {
+        REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
         EXPECT(fixture_wait(":over", 20000));
         test_skip("control groups may not be made here");
     }
     EXPECT(fixture_wait(":over", 20000));
     EXPECT(fixture_has(
         "app:exited=137(OutOfMemoryError: Container killed due to memory usage) :over()"));
-    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     fixture_turn(20);
-    EXPECT(access("/sys/fs/cgroup/memory/hitless/" TASK_A, F_OK) == -1);
-    EXPECT(access("/sys/fs/cgroup/cpu/hitless/" TASK_A, F_OK) == -1);
-    EXPECT(access("/sys/fs/cgroup/hitless/" TASK_A, F_OK) == -1);
+    EXPECT(!has_group("/sys/fs/cgroup/memory/hitless/", TASK_A));
+    EXPECT(!has_group("/sys/fs/cgroup/cpu/hitless/", TASK_A));
+    EXPECT(!has_group("/sys/fs/cgroup/hitless/", TASK_A));
     fixture_end();
 }
 
@@ -269,14 +308,14 @@ static void use_is_measured(bool has_cgroups)
     fixture_start(&spec);
     EXPECT(fixture_wait_line("done", 20000));
     struct runtime_usage usage = {0};
-    REQUIRE_OK(runtime_get_usage(fx.rt, &fx.op, STR(TASK_A), &usage), &fx.op);
+    REQUIRE_OK(runtime_get_usage(fx.rt, &fx.op, str_of(TASK_A), &usage), &fx.op);
     EXPECT(usage.cpu.us > 20000);
     EXPECT(usage.cpu.us < 20000000);
     EXPECT(usage.memory_bytes > 50000);
     EXPECT(usage.memory_bytes < 100u << 20);
-    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     EXPECT(fixture_wait(":over", 5000));
-    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, str_of(TASK_A)), &fx.op);
     fixture_turn(20);
     fixture_end();
 }
@@ -316,10 +355,8 @@ TEST(a_hundred_tasks_come_and_go_without_a_trace)
     fx.has_cgroups = true;
     fixture_begin();
     fixture_container(0, "app", "trap 'exit 0' TERM; sleep 55 & wait");
-    char id[40];
     for (unsigned i = 0; i < 100; i++) {
-        (void)snprintf(id, sizeof(id), "%032x", 0xabc000 + i);
-        struct runtime_task_spec spec = fixture_task(id, 1);
+        struct runtime_task_spec spec = fixture_task(fixture_id(1000 + i), 1);
         fixture_start(&spec);
         fixture_turn(1);
     }
@@ -343,8 +380,9 @@ TEST(a_hundred_tasks_come_and_go_without_a_trace)
     fixture_turn(50);
     struct str left = arena_printf(&fx.op.arena,
                                    "test -z \"$(ls -A %s/state %s/run | grep -v :)\" && "
-                                   "test -z \"$(find /sys/fs/cgroup -name '*0abc0*' 2>&1)\"",
-                                   test_folder(), test_folder());
+                                   "test -z \"$(ls -d /sys/fs/cgroup/hitless/%.16s* "
+                                   "/sys/fs/cgroup/*/hitless/%.16s* 2>/dev/null)\"",
+                                   test_folder(), test_folder(), TASK_A, TASK_A);
     EXPECT_EQ(system(left.ptr), 0); /* lint: system */
     fixture_end();
 }

@@ -1,6 +1,7 @@
 #include "runtime_fixture.h"
 
 #include "base/check.h"
+#include "base/rand.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -11,6 +12,22 @@
 #include <unistd.h>
 
 struct runtime_fixture fx;
+
+static uint64_t run_id; /* the same in all processes of this run */
+
+__attribute__((constructor)) static void choose_run_id(void)
+{
+    run_id = rand_u64();
+}
+
+const char *fixture_id(unsigned number)
+{
+    static char ids[4][RUNTIME_TASK_ID_BYTES + 1];
+    static size_t next;
+    char *id = ids[next++ % ARRAY_COUNT(ids)];
+    (void)snprintf(id, sizeof(ids[0]), "%016llx%016x", (unsigned long long)run_id, number);
+    return id;
+}
 
 /* The runtime starts this very executable as shim. */
 __attribute__((constructor)) static void become_shim(int argc, char **argv)

@@ -9,8 +9,10 @@
 
 #include <sys/types.h>
 
-#define TASK_A "0123456789abcdef0123456789abcdef"
-#define TASK_B "fedcba9876543210fedcba9876543210"
+/* Task ids of this run: other runs may be at work on the same machine. */
+#define TASK_A fixture_id(1)
+#define TASK_B fixture_id(2)
+const char *fixture_id(unsigned number);
 
 struct runtime_fixture {
     struct op op;
