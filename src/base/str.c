@@ -49,6 +49,9 @@ size_t str_find(struct str s, struct str needle, size_t from)
     if (needle.len == 0) {
         return from;
     }
+    if (s.len == 0) {
+        return STR_NOT_FOUND; /* s.ptr may be NULL */
+    }
     const char *at = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
     return at == NULL ? STR_NOT_FOUND : (size_t)(at - s.ptr);
 }

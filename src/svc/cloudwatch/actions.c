@@ -340,10 +340,13 @@ void cw_actions_turn(struct cloudwatch *cw)
     size_t at = 0;
     for (struct cw_alarm *alarm = cw_alarms_next(&cw->alarms, &at); alarm != NULL;
          alarm = cw_alarms_next(&cw->alarms, &at)) {
-        if (alarm->composite != NULL &&
-            alarm->composite->actions_suppressed_by != CLOUDWATCH_ACTIONS_SUPPRESSED_BY_UNSET) {
-            *ARENA_PUSH(&op.arena, &held) = alarm;
+        bool is_held = alarm->composite != NULL && alarm->composite->actions_suppressed_by !=
+                                                       CLOUDWATCH_ACTIONS_SUPPRESSED_BY_UNSET;
+        if (!is_held) {
+            continue;
         }
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): items are pointers
+        *ARENA_PUSH(&op.arena, &held) = alarm;
     }
     for (size_t i = 0; i < held.count; i++) {
         turn_suppressed(&op, cw, held.items[i]);

@@ -211,9 +211,10 @@ static struct crossing crossing_points(struct arena *a, const struct cw_alarm_ru
             continue;
         }
         seen++;
-        if (is_breaching(rule, p->value) == is_alarm) {
-            *ARENA_PUSH(a, &c) = p;
+        if (is_breaching(rule, p->value) != is_alarm) {
+            continue;
         }
+        *ARENA_PUSH(a, &c) = p; // NOLINT(bugprone-sizeof-expression): items are pointers
     }
     return c;
 }

@@ -285,7 +285,7 @@ struct cw_alarm_view cw_alarm_view(const struct cw_alarm *alarm)
 {
     const struct cloudwatch_metric_alarm *m = alarm->metric;
     const struct cloudwatch_composite_alarm *c = alarm->composite;
-    struct cw_alarm_view v = {0};
+    struct cw_alarm_view v;
     if (c != NULL) {
         v = (struct cw_alarm_view){
             .arn = c->alarm_arn,

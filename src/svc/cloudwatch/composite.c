@@ -144,15 +144,12 @@ static enum err take_word(struct parser *p, struct token *ret)
     }
     struct str word = str_slice(p->text, p->at, end);
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
-        if (str_equal(word, words[i].word)) {
-            struct token t = words[i].token;
-            p->at = end;
-            if (words[i].takes_name) {
-                TRY(take_name(p, &t.step.name));
-            }
-            *ret = t;
-            return ERR_OK;
+        if (!str_equal(word, words[i].word)) {
+            continue;
         }
+        p->at = end;
+        *ret = words[i].token;
+        return words[i].takes_name ? take_name(p, &ret->step.name) : ERR_OK;
     }
     return syntax_error(p);
 }
@@ -276,40 +273,58 @@ struct cw_rule_names cw_rule_children(struct arena *a, const struct cw_rule *rul
         for (size_t j = 0; j < names.count && !is_known; j++) {
             is_known = str_equal(names.items[j], rule->items[i].name);
         }
-        if (!is_known) {
-            *ARENA_PUSH(a, &names) = rule->items[i].name;
+        if (is_known) {
+            continue;
         }
+        *ARENA_PUSH(a, &names) = rule->items[i].name;
     }
     return names;
 }
 
+struct machine {
+    bool stack[CW_RULE_STEPS_MAX + 1];
+    size_t count;
+};
+
+static bool pop(struct machine *m)
+{
+    CHECK(m->count > 0);
+    return m->stack[--m->count];
+}
+
+static void push_value(struct machine *m, bool value)
+{
+    CHECK(m->count < ARRAY_COUNT(m->stack));
+    m->stack[m->count++] = value;
+}
+
+static bool run_step(struct machine *m, const struct cw_rule_step *step, cw_rule_state_fn state_of,
+                     void *self)
+{
+    switch (step->kind) {
+    case CW_RULE_STATE:
+        return state_of(self, step->name) == step->state;
+    case CW_RULE_CONSTANT:
+        return step->constant;
+    case CW_RULE_NOT:
+        return !pop(m);
+    case CW_RULE_AND:
+    case CW_RULE_OR: {
+        bool right = pop(m);
+        bool left = pop(m);
+        return step->kind == CW_RULE_AND ? left && right : left || right;
+    }
+    }
+    UNREACHABLE("every step is listed");
+}
+
 bool cw_rule_eval(const struct cw_rule *rule, cw_rule_state_fn state_of, void *self)
 {
-    bool stack[CW_RULE_STEPS_MAX + 1] = {false};
-    size_t count = 0;
+    struct machine m = {.count = 0};
     for (size_t i = 0; i < rule->count; i++) {
-        const struct cw_rule_step *step = &rule->items[i];
-        switch (step->kind) {
-        case CW_RULE_STATE:
-            stack[count++] = state_of(self, step->name) == step->state;
-            break;
-        case CW_RULE_CONSTANT:
-            stack[count++] = step->constant;
-            break;
-        case CW_RULE_NOT:
-            CHECK(count >= 1);
-            stack[count - 1] = !stack[count - 1];
-            break;
-        case CW_RULE_AND:
-        case CW_RULE_OR:
-            CHECK(count >= 2);
-            count--;
-            stack[count - 1] = step->kind == CW_RULE_AND ? stack[count - 1] && stack[count]
-                                                         : stack[count - 1] || stack[count];
-            break;
-        }
-        CHECK(count <= CW_RULE_STEPS_MAX);
+        push_value(&m, run_step(&m, &rule->items[i], state_of, self));
     }
-    CHECK(count == 1);
-    return stack[0];
+    bool result = pop(&m);
+    CHECK(m.count == 0);
+    return result;
 }

@@ -182,9 +182,8 @@ static enum err put_group(const struct window *w, const struct growth *g)
 {
     const struct lbstats_reading *r = &g->grown;
     for (enum lbstats_counter c = 0; c < LBSTATS_COUNTER_COUNT; c++) {
-        if (counters[c].is_target) {
-            TRY(put_counter(w, g, BY_BALANCER_AND_GROUP, c, r->counters[c]));
-        }
+        uint64_t amount = counters[c].is_target ? r->counters[c] : 0;
+        TRY(put_counter(w, g, BY_BALANCER_AND_GROUP, c, amount));
     }
     TRY(put_response_time(w, g, BY_BALANCER_AND_GROUP, &r->response_time));
     uint32_t hosts = r->healthy_count > 0 ? r->healthy_count : r->unhealthy_count;
@@ -279,12 +278,12 @@ enum err cw_engine_close_window(struct op *op, struct cw_engine *e, struct cw_me
     } all = {0};
     for (uint32_t i = 0; i < LBSTATS_SLOTS_MAX; i++) {
         struct lbstats_name name = {0};
-        if (lbstats_name(e->stats, i, &name)) {
-            struct growth *g = ARENA_PUSH(&op->arena, &all);
-            all.count -= !read_growth(&w, i, now, g);
-        } else {
+        if (!lbstats_name(e->stats, i, &name)) {
             e->slots[i].is_used = false;
+            continue;
         }
+        struct growth *g = ARENA_PUSH(&op->arena, &all);
+        all.count -= !read_growth(&w, i, now, g);
     }
     for (size_t i = 0; i < all.count; i++) {
         const struct growth *g = &all.items[i];

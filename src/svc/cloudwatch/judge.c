@@ -296,21 +296,29 @@ static enum err judge_one_composite(struct op *op, struct cloudwatch *cw, struct
     return add_change(op, all, alarm, state, reason, data);
 }
 
+static enum err judge_composites_once(struct op *op, struct cloudwatch *cw, struct changes *all,
+                                      bool *ret_has_changed)
+{
+    size_t at = 0;
+    *ret_has_changed = false;
+    for (struct cw_alarm *alarm = cw_alarms_next(&cw->alarms, &at); alarm != NULL;
+         alarm = cw_alarms_next(&cw->alarms, &at)) {
+        if (alarm->composite == NULL || find_trigger(all, alarm) == NULL) {
+            continue;
+        }
+        bool has_changed = false;
+        TRY(judge_one_composite(op, cw, all, alarm, NULL, &has_changed));
+        *ret_has_changed = *ret_has_changed || has_changed;
+    }
+    return ERR_OK;
+}
+
 /* Until nothing changes any more; rings of composites end at the depth limit. */
 static enum err judge_composites(struct op *op, struct cloudwatch *cw, struct changes *all)
 {
     bool has_changed = all->count > 0;
     for (int depth = 0; has_changed && depth < CW_COMPOSITE_DEPTH_MAX; depth++) {
-        has_changed = false;
-        size_t at = 0;
-        for (struct cw_alarm *alarm = cw_alarms_next(&cw->alarms, &at); alarm != NULL;
-             alarm = cw_alarms_next(&cw->alarms, &at)) {
-            bool has_one_changed = false;
-            if (alarm->composite != NULL && find_trigger(all, alarm) != NULL) {
-                TRY(judge_one_composite(op, cw, all, alarm, NULL, &has_one_changed));
-            }
-            has_changed = has_changed || has_one_changed;
-        }
+        TRY(judge_composites_once(op, cw, all, &has_changed));
     }
     return ERR_OK;
 }

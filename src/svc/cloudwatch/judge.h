@@ -11,8 +11,7 @@ void cw_judge_due(struct cloudwatch *cw, int64_t before_tick, int64_t now_tick);
 
 /* Puts one alarm into a state, as SetAlarmState does; and what hangs on it. */
 enum err cw_judge_set(struct op *op, struct cloudwatch *cw, struct cw_alarm *alarm,
-                      enum cloudwatch_state_value state, struct str reason,
-                      struct str reason_data);
+                      enum cloudwatch_state_value state, struct str reason, struct str reason_data);
 /* Evaluates a composite alarm that was just put, and what hangs on it. */
 enum err cw_judge_composite(struct op *op, struct cloudwatch *cw, struct cw_alarm *alarm,
                             bool is_new);

@@ -188,6 +188,13 @@ static enum err find_binding(const struct machine *m, struct str id, struct cw_m
                            STR_ARG(id));
 }
 
+static void add_series(struct arena *a, struct cw_math_value *to, const struct cw_math_value *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        *ARENA_PUSH(a, to) = from->items[i];
+    }
+}
+
 static enum err make_array(const struct machine *m, const struct cw_math_value *args, size_t count,
                            struct cw_math_value *ret)
 {
@@ -197,14 +204,11 @@ static enum err make_array(const struct machine *m, const struct cw_math_value *
             return CW_MATH_INVALID(m->op, m->math->id, "Unsupported array element type: '%s'",
                                    cw_math_kind_name(args[i].kind));
         }
-        for (size_t j = 0; j < args[i].count; j++) {
-            if (out.count >= CW_MATH_SERIES_MAX) {
-                return CW_MATH_INVALID(m->op, m->math->id,
-                                       "The result has more than %d time series.",
-                                       CW_MATH_SERIES_MAX);
-            }
-            *ARENA_PUSH(&m->op->arena, &out) = args[i].items[j];
+        if (out.count + args[i].count > CW_MATH_SERIES_MAX) {
+            return CW_MATH_INVALID(m->op, m->math->id, "The result has more than %d time series.",
+                                   CW_MATH_SERIES_MAX);
         }
+        add_series(&m->op->arena, &out, &args[i]);
     }
     *ret = out;
     return ERR_OK;

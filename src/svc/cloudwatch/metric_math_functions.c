@@ -463,9 +463,10 @@ static enum err call_remove_empty(const struct call *c, struct cw_math_value *re
     TRY(want_array(c, 0));
     struct cw_math_value out = {.kind = CW_MATH_ARRAY};
     for (size_t i = 0; i < c->args[0].count; i++) {
-        if (c->args[0].items[i].count > 0) {
-            *ARENA_PUSH(c->arena, &out) = c->args[0].items[i];
+        if (c->args[0].items[i].count == 0) {
+            continue;
         }
+        *ARENA_PUSH(c->arena, &out) = c->args[0].items[i];
     }
     *ret = out;
     return ERR_OK;
@@ -577,9 +578,10 @@ static enum err call_metrics(const struct call *c, struct cw_math_value *ret)
     struct cw_math_value out = {.kind = CW_MATH_ARRAY};
     for (size_t i = 0; i < c->scope->binding_count; i++) {
         const struct cw_math_binding *b = &c->scope->bindings[i];
-        if (b->is_metric && str_find(b->id, filter, 0) != STR_NOT_FOUND) {
-            *ARENA_PUSH(c->arena, &out) = b->value.items[0];
+        if (!b->is_metric || str_find(b->id, filter, 0) == STR_NOT_FOUND) {
+            continue;
         }
+        *ARENA_PUSH(c->arena, &out) = b->value.items[0];
     }
     *ret = out;
     return ERR_OK;

@@ -357,16 +357,20 @@ static enum err on_operand(struct parser *p, const struct token *t)
     UNREACHABLE("every token is listed");
 }
 
+static enum err on_binary(struct parser *p, enum cw_math_operator operation)
+{
+    int precedence = precedence_of(operation);
+    /* a^b^c is a^(b^c) */
+    TRY(pop_operators(p, operation == CW_OP_POWER ? precedence + 1 : precedence));
+    p->is_operand_next = true;
+    return push(p, (struct pending){.kind = PENDING_BINARY, .operation = operation});
+}
+
 static enum err on_operator(struct parser *p, const struct token *t)
 {
     switch (t->kind) {
-    case TOKEN_OPERATOR: {
-        int precedence = precedence_of(t->operation);
-        /* a^b^c is a^(b^c) */
-        TRY(pop_operators(p, t->operation == CW_OP_POWER ? precedence + 1 : precedence));
-        p->is_operand_next = true;
-        return push(p, (struct pending){.kind = PENDING_BINARY, .operation = t->operation});
-    }
+    case TOKEN_OPERATOR:
+        return on_binary(p, t->operation);
     case TOKEN_CLOSE:
     case TOKEN_CLOSE_ARRAY:
         return close_bracket(p, t->kind);

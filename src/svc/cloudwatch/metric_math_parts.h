@@ -19,5 +19,5 @@ const char *cw_math_operator_text(enum cw_math_operator operation);
 struct cw_math_value cw_math_scalar(double value);
 struct cw_math_value cw_math_of_series(struct arena *a, const struct cw_series *s);
 
-#define CW_MATH_INVALID(op, id, format, ...)                                      \
+#define CW_MATH_INVALID(op, id, format, ...) \
     CW_INVALID((op), "Error in expression '%.*s': " format, STR_ARG(id) __VA_OPT__(, ) __VA_ARGS__)

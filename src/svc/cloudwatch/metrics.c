@@ -196,10 +196,12 @@ enum err cw_metrics_add(struct op *op, struct cw_metrics *m, const struct cw_met
             continue;
         }
         bool is_new = false;
+        enum err e = ERR_OK;
         struct cw_lane_slot *slot = cw_lane_slot(lane, start, &is_new);
         if (is_new && is_late) {
-            TRY(cw_rows_load_slot(op, m, metric, lane_rules[i].period, slot));
+            e = cw_rows_load_slot(op, m, metric, lane_rules[i].period, slot);
         }
+        TRY(e);
         cw_bucket_merge(&slot->bucket, bucket);
         slot->is_dirty = is_stored(metric, i);
     }
@@ -218,18 +220,24 @@ void cw_metric_trim(struct cw_metric *metric, int64_t now_tick)
     }
 }
 
+static enum err write_lane(struct op *op, struct cw_metrics *m, const struct cw_metric *metric,
+                           enum cw_lane_index index)
+{
+    const struct cw_lane *lane = &metric->lanes[index];
+    for (size_t i = 0; i < lane->count; i++) {
+        if (!lane->items[i].is_dirty) {
+            continue;
+        }
+        TRY(cw_rows_save_slot(op, m, metric, lane_rules[index].period, &lane->items[i]));
+    }
+    return ERR_OK;
+}
+
 static enum err write_metric(struct op *op, struct cw_metrics *m, struct cw_metric *metric)
 {
     TRY(cw_rows_save_metric(op, m, metric));
-    for (enum cw_lane_index i = CW_LANE_10; i < CW_LANE_COUNT; i++) {
-        struct cw_lane *lane = &metric->lanes[i];
-        for (size_t s = 0; s < lane->count; s++) {
-            if (lane->items[s].is_dirty) {
-                TRY(cw_rows_save_slot(op, m, metric, lane_rules[i].period, &lane->items[s]));
-            }
-        }
-    }
-    return ERR_OK;
+    TRY(write_lane(op, m, metric, CW_LANE_10));
+    return write_lane(op, m, metric, CW_LANE_60);
 }
 
 static void mark_clean(struct cw_metric *metric)
@@ -307,9 +315,8 @@ enum err cw_metrics_read(struct op *op, struct cw_metrics *m, const struct cw_me
             continue;
         }
         read_lane(&one->lanes[lane], range, buckets);
-        if (lane == CW_LANE_60 && range->from_tick < one->lanes[lane].floor_tick) {
-            TRY(cw_rows_read(op, m, one, range, buckets));
-        }
+        bool is_whole = lane != CW_LANE_60 || range->from_tick >= one->lanes[lane].floor_tick;
+        TRY(is_whole ? ERR_OK : cw_rows_read(op, m, one, range, buckets));
     }
     return ERR_OK;
 }

@@ -32,13 +32,13 @@ struct cw_metric_name {
 };
 
 struct cw_metric {
-    struct arena arena;          /* the name and the dimensions */
-    struct cw_metric_name name;  /* dimensions by name, ascending */
+    struct arena arena;         /* the name and the dimensions */
+    struct cw_metric_name name; /* dimensions by name, ascending */
     enum cloudwatch_standard_unit unit;
     struct cw_metric *next_unit; /* the same metric in another unit */
     struct cw_lane lanes[CW_LANE_COUNT];
-    int64_t row_id; /* 0: not in the store yet */
-    bool is_row_new; /* made by the transaction that is open */
+    int64_t row_id;    /* 0: not in the store yet */
+    bool is_row_new;   /* made by the transaction that is open */
     int64_t last_tick; /* start of the newest window with data */
     bool is_high_resolution;
     bool is_dirty;

@@ -223,9 +223,7 @@ enum err cw_rows_read(struct op *op, struct cw_metrics *m, const struct cw_metri
     static const int64_t periods[] = {60, 300, 3600};
     for (size_t i = 0; i < ARRAY_COUNT(periods) && metric->row_id != 0; i++) {
         bool is_made_of = range->period % periods[i] == 0;
-        if (is_made_of) {
-            TRY(read_period(op, m, metric, periods[i], range, buckets));
-        }
+        TRY(is_made_of ? read_period(op, m, metric, periods[i], range, buckets) : ERR_OK);
     }
     return ERR_OK;
 }
@@ -394,7 +392,7 @@ static enum err oldest_row(struct op *op, struct cw_metrics *m, const struct cw_
     return ERR_OK;
 }
 
-static enum err age_metric(struct op *op, struct cw_metrics *m, const struct cw_metric *metric,
+static enum err age_period(struct op *op, struct cw_metrics *m, const struct cw_metric *metric,
                            size_t rule, int64_t now_tick)
 {
     int64_t period = ageing[rule].period;
@@ -417,6 +415,15 @@ static enum err age_metric(struct op *op, struct cw_metrics *m, const struct cw_
     return ERR_OK;
 }
 
+static enum err age_metric(struct op *op, struct cw_metrics *m, const struct cw_metric *metric,
+                           int64_t now_tick)
+{
+    for (size_t rule = 0; rule < ARRAY_COUNT(ageing) && metric->row_id != 0; rule++) {
+        TRY(age_period(op, m, metric, rule, now_tick));
+    }
+    return ERR_OK;
+}
+
 enum err cw_metrics_expire(struct op *op, struct cw_metrics *m, int64_t now_tick)
 {
     if (m->count == 0) {
@@ -427,9 +434,7 @@ enum err cw_metrics_expire(struct op *op, struct cw_metrics *m, int64_t now_tick
     for (size_t i = 0; i < EXPIRE_METRICS_MAX && i < m->count; i++) {
         struct cw_metric *metric = m->items[m->expire_next++ % m->count];
         cw_metric_trim(metric, now_tick);
-        for (size_t rule = 0; rule < ARRAY_COUNT(ageing) && metric->row_id != 0; rule++) {
-            TRY(age_metric(op, m, metric, rule, now_tick));
-        }
+        TRY(age_metric(op, m, metric, now_tick));
     }
     FAULT_POINT("cloudwatch.expire.before-commit");
     return store_tx_commit(op, &tx);

@@ -202,10 +202,9 @@ static enum err check_queries(struct op *op, const struct cloudwatch_put_metric_
     size_t metric_count = 0;
     for (size_t i = 0; i < in->metrics.count; i++) {
         const struct cloudwatch_metric_stat *ms = in->metrics.items[i].metric_stat;
+        bool has_period = ms != NULL && ms->period.is_set;
         metric_count += ms != NULL;
-        if (ms != NULL && ms->period.is_set) {
-            TRY(check_period(op, ms->period.value, in->evaluation_periods.value));
-        }
+        TRY(has_period ? check_period(op, ms->period.value, in->evaluation_periods.value) : ERR_OK);
     }
     if (metric_count > ALARM_METRICS_MAX || in->metrics.count > ALARM_QUERIES_MAX) {
         return CW_INVALID(op, "An alarm can watch at most %d metrics and %d queries.",
@@ -482,6 +481,7 @@ enum err cw_op_delete_alarms(struct op *op, struct cloudwatch *cw,
         TRY(cw_alarms_erase(op, &cw->alarms, alarm));
         TRY(cw_tags_forget(op, cw->config.store, cw_alarm_view(alarm).arn));
         TRY(add_config_history(op, cw, alarm, "deleted", "Delete"));
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): items are pointers
         *ARENA_PUSH(&op->arena, &gone) = alarm;
     }
     TRY(store_tx_commit(op, &tx));

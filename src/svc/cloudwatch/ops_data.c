@@ -221,16 +221,21 @@ struct data {
     size_t count;
 };
 
+static void add_datum(struct arena *a, struct data *all, const struct cloudwatch_metric_datum *d)
+{
+    *ARENA_PUSH(a, all) = d; // NOLINT(bugprone-sizeof-expression): items are pointers
+}
+
 static struct data all_data(struct arena *a, const struct cloudwatch_put_metric_data_in *in)
 {
     struct data all = {0};
     for (size_t i = 0; i < in->metric_data.count; i++) {
-        *ARENA_PUSH(a, &all) = &in->metric_data.items[i];
+        add_datum(a, &all, &in->metric_data.items[i]);
     }
     for (size_t i = 0; i < in->entity_metric_data.count; i++) {
         const struct cloudwatch_metric_data *list = &in->entity_metric_data.items[i].metric_data;
         for (size_t j = 0; j < list->count; j++) {
-            *ARENA_PUSH(a, &all) = &list->items[j];
+            add_datum(a, &all, &list->items[j]);
         }
     }
     return all;
@@ -337,13 +342,14 @@ static void show_bucket(struct op *op, const struct cloudwatch_get_metric_statis
     }
     for (size_t i = 0; i < in->extended_statistics.count; i++) {
         double value = 0;
-        if (cw_stat_compute(&extended[i], b, &value)) {
-            struct cloudwatch_datapoint_value_map_entry *entry =
-                ARENA_PUSH(&op->arena, &d->extended_statistics);
-            entry->key = in->extended_statistics.items[i];
-            entry->value = OPT_F64(value);
-            d->extended_statistics.is_set = true;
+        if (!cw_stat_compute(&extended[i], b, &value)) {
+            continue;
         }
+        struct cloudwatch_datapoint_value_map_entry *entry =
+            ARENA_PUSH(&op->arena, &d->extended_statistics);
+        entry->key = in->extended_statistics.items[i];
+        entry->value = OPT_F64(value);
+        d->extended_statistics.is_set = true;
     }
 }
 
@@ -387,12 +393,13 @@ enum err cw_op_get_metric_statistics(struct op *op, struct cloudwatch *cw,
     struct cw_bucket *buckets = mem_alloc_array(range.count + 1, sizeof(*buckets));
     enum err e = cw_metrics_read(op, &cw->metrics, metric, in->unit, &range, buckets);
     for (size_t i = 0; i < range.count && e == ERR_OK; i++) {
-        if (buckets[i].sample_count > 0) {
-            struct cloudwatch_datapoint *d = ARENA_PUSH(&op->arena, &ret->datapoints);
-            d->timestamp = OPT_TIME(cw_tick_start(range.from_tick + (int64_t)i * period));
-            d->unit = shown_unit(metric, in->unit);
-            show_bucket(op, in, extended, &buckets[i], d);
+        if (buckets[i].sample_count <= 0) {
+            continue;
         }
+        struct cloudwatch_datapoint *d = ARENA_PUSH(&op->arena, &ret->datapoints);
+        d->timestamp = OPT_TIME(cw_tick_start(range.from_tick + (int64_t)i * period));
+        d->unit = shown_unit(metric, in->unit);
+        show_bucket(op, in, extended, &buckets[i], d);
     }
     cw_buckets_fini(buckets, range.count);
     mem_free(buckets);
@@ -465,6 +472,19 @@ static struct str list_key(struct arena *a, const struct cw_metric_name *name)
                                           (unsigned long long)hash_str(key));
 }
 
+static void show_metric(struct arena *a, const struct cw_metric_name *name,
+                        struct cloudwatch_metric *to)
+{
+    to->namespace = arena_str(a, name->namespace);
+    to->metric_name = arena_str(a, name->name);
+    to->dimensions.is_set = true;
+    for (size_t i = 0; i < name->dimension_count; i++) {
+        struct cloudwatch_dimension *d = ARENA_PUSH(a, &to->dimensions);
+        d->name = arena_str(a, name->dimensions[i].name);
+        d->value = arena_str(a, name->dimensions[i].value);
+    }
+}
+
 enum err cw_op_list_metrics(struct op *op, struct cloudwatch *cw,
                             const struct cloudwatch_list_metrics_in *in,
                             struct cloudwatch_list_metrics_out *ret)
@@ -474,11 +494,12 @@ enum err cw_op_list_metrics(struct op *op, struct cloudwatch *cw,
         size_t count;
     } all = {0};
     for (size_t i = 0; i < cw->metrics.count; i++) {
-        if (is_listed(op, in, cw->metrics.items[i])) {
-            *ARENA_PUSH(&op->arena, &all) =
-                (struct listed){.key = list_key(&op->arena, &cw->metrics.items[i]->name),
-                                .metric = cw->metrics.items[i]};
+        if (!is_listed(op, in, cw->metrics.items[i])) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &all) =
+            (struct listed){.key = list_key(&op->arena, &cw->metrics.items[i]->name),
+                            .metric = cw->metrics.items[i]};
     }
     if (all.count > 0) {
         qsort(all.items, all.count, sizeof(*all.items), compare_listed);
@@ -493,16 +514,7 @@ enum err cw_op_list_metrics(struct op *op, struct cloudwatch *cw,
     TRY(page_cut(op, &metric_pages, ask, keys, all.count, &from, &to, &ret->next_token));
     ret->metrics.is_set = true;
     for (size_t i = from; i < to; i++) {
-        const struct cw_metric_name *name = &all.items[i].metric->name;
-        struct cloudwatch_metric *m = ARENA_PUSH(&op->arena, &ret->metrics);
-        m->namespace = arena_str(&op->arena, name->namespace);
-        m->metric_name = arena_str(&op->arena, name->name);
-        m->dimensions.is_set = true;
-        for (size_t d = 0; d < name->dimension_count; d++) {
-            struct cloudwatch_dimension *to_show = ARENA_PUSH(&op->arena, &m->dimensions);
-            to_show->name = arena_str(&op->arena, name->dimensions[d].name);
-            to_show->value = arena_str(&op->arena, name->dimensions[d].value);
-        }
+        show_metric(&op->arena, &all.items[i].metric->name, ARENA_PUSH(&op->arena, &ret->metrics));
     }
     return ERR_OK;
 }

@@ -133,9 +133,11 @@ static enum err gather(struct op *op, const struct cloudwatch *cw,
         bool is_shown = wants_children  ? parent != NULL && is_child(parent, a->name)
                         : wants_parents ? is_child(a, child)
                                         : is_wanted(in, a);
-        if (is_shown && str_equal(a->region, op->region)) {
-            *ARENA_PUSH(&op->arena, ret) = a;
+        if (!is_shown || !str_equal(a->region, op->region)) {
+            continue;
         }
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): items are pointers
+        *ARENA_PUSH(&op->arena, ret) = a;
     }
     return ERR_OK;
 }
@@ -257,9 +259,12 @@ enum err cw_op_describe_alarms_for_metric(struct op *op, struct cloudwatch *cw,
     size_t at = 0;
     for (struct cw_alarm *a = cw_alarms_next(&cw->alarms, &at); a != NULL;
          a = cw_alarms_next(&cw->alarms, &at)) {
-        if (a->metric != NULL && str_equal(a->region, op->region) && is_for_metric(in, a->metric)) {
-            *ARENA_PUSH(&op->arena, &found) = a;
+        if (a->metric == NULL || !str_equal(a->region, op->region) ||
+            !is_for_metric(in, a->metric)) {
+            continue;
         }
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): items are pointers
+        *ARENA_PUSH(&op->arena, &found) = a;
     }
     if (found.count > 0) {
         qsort(found.items, found.count, sizeof(struct cw_alarm *), compare_alarms);

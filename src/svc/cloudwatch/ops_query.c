@@ -112,9 +112,19 @@ static void cut(struct op *op, const struct cloudwatch_get_metric_data_in *in,
              ARENA_PUSH(&op->arena, &ret->metric_data_results));
         shown += take;
     }
-    if (skip + shown < passed) {
-        ret->next_token = page_encode(&op->arena, arena_printf(&op->arena, "points:%llu",
-                                                               (unsigned long long)(skip + shown)));
+    uint64_t end = skip + shown;
+    if (end < passed) {
+        ret->next_token = page_encode(
+            &op->arena, arena_printf(&op->arena, "points:%llu", (unsigned long long)end));
+    }
+}
+
+static void add_shown(struct arena *a, struct shown_list *all,
+                      const struct cloudwatch_metric_data_query *in,
+                      const struct cw_math_value *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        *ARENA_PUSH(a, all) = (struct shown){.in = in, .series = &result->items[i]};
     }
 }
 
@@ -137,10 +147,8 @@ enum err cw_op_get_metric_data(struct op *op, struct cloudwatch *cw,
     TRY(cw_plan_run(op, &cw->metrics, &plan, &span, true, results));
     struct shown_list all = {0};
     for (size_t i = 0; i < plan.count; i++) {
-        for (size_t s = 0; s < results[i].count && OPT_OR(plan.items[i].in->return_data, true);
-             s++) {
-            *ARENA_PUSH(&op->arena, &all) =
-                (struct shown){.in = plan.items[i].in, .series = &results[i].items[s]};
+        if (OPT_OR(plan.items[i].in->return_data, true)) {
+            add_shown(&op->arena, &all, plan.items[i].in, &results[i]);
         }
     }
     cut(op, in, &all, skip, ret);

@@ -24,8 +24,8 @@ struct cw_plan {
 
 /* Which windows are asked for. */
 struct cw_span {
-    int64_t from_tick; /* first window starts here; ignored for alarms */
-    int64_t to_tick;   /* exclusive */
+    int64_t from_tick;   /* first window starts here; ignored for alarms */
+    int64_t to_tick;     /* exclusive */
     size_t window_count; /* alarms: so many windows that end at to_tick; 0: all from from_tick */
 };
 

@@ -251,6 +251,14 @@ struct tokens {
     size_t count;
 };
 
+static size_t end_of_run(struct str text, size_t at, enum char_class c)
+{
+    while (at < text.len && class_of(text.ptr[at]) == c) {
+        at++;
+    }
+    return at;
+}
+
 /* "SDBFailure2" gives SDB, Failure, 2. */
 static void tokenize(struct str text, struct tokens *ret)
 {
@@ -258,24 +266,14 @@ static void tokenize(struct str text, struct tokens *ret)
     size_t at = 0;
     while (at < text.len && ret->count < TOKENS_MAX) {
         enum char_class c = class_of(text.ptr[at]);
-        size_t end = at + 1;
         if (c == OTHER) {
             at++;
             continue;
         }
-        while (end < text.len && class_of(text.ptr[end]) == c) {
-            end++;
-        }
+        size_t end = end_of_run(text, at, c);
         if (c == UPPER && end < text.len && class_of(text.ptr[end]) == LOWER) {
             /* the last capital starts the next word: SDB|Failure, C|ount */
-            size_t start_of_word = end - 1;
-            if (start_of_word > at) {
-                end = start_of_word;
-            } else {
-                while (end < text.len && class_of(text.ptr[end]) == LOWER) {
-                    end++;
-                }
-            }
+            end = end - 1 > at ? end - 1 : end_of_run(text, end, LOWER);
         }
         ret->items[ret->count++] = str_slice(text, at, end);
         at = end;

@@ -171,6 +171,7 @@ void cloudwatch_close(struct cloudwatch *cw)
 
 /* ---- for other services ---------------------------------------------------------------------- */
 
+// NOLINTNEXTLINE(readability-function-size): a sample has that many parts
 void cloudwatch_put(struct cloudwatch *cw, struct str region, struct str namespace,
                     struct str metric_name, const struct cloudwatch_dimension *dimensions,
                     size_t count, enum cloudwatch_standard_unit unit, wall_t at, double value)

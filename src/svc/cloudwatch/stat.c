@@ -31,8 +31,8 @@ static double class_of(double value, double log_ratio)
  * the mean of its members, so sums stay what they were. */
 static void coarsen(struct cw_bucket *b)
 {
-    for (double ratio = COARSE_RATIO_START; b->pair_count > CW_PAIRS_MAX / 2; ratio *= ratio) {
-        double log_ratio = log(ratio);
+    double log_ratio = log(COARSE_RATIO_START);
+    while (b->pair_count > CW_PAIRS_MAX / 2) {
         size_t kept = 0;
         double kept_class = 0;
         for (size_t i = 0; i < b->pair_count; i++) {
@@ -49,6 +49,7 @@ static void coarsen(struct cw_bucket *b)
             }
         }
         b->pair_count = kept;
+        log_ratio *= 2;
     }
 }
 

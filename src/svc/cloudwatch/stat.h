@@ -24,7 +24,7 @@ struct cw_bucket {
     double sum;
     double minimum;
     double maximum;
-    bool has_values; /* pairs tell of every sample; false once a true statistic set came in */
+    bool has_values;       /* pairs tell of every sample; false once a true statistic set came in */
     struct cw_pair *pairs; /* by value, ascending */
     size_t pair_count;
     size_t pair_capacity;

@@ -2,9 +2,9 @@
 /* The one place where configured seconds become real time (docs/time-scale.md).
  *
  * A tick is one configured second: 1 s of the real clock at time scale 1, 1/60 s at scale 60. Ticks
- * count from 1970. All windows are whole numbers of ticks, so windows of different periods nest, and
- * everything in this module but the edges (requests, answers, rows) counts in ticks. At scale 1 a
- * tick is the epoch second that CloudWatch itself aligns to. */
+ * count from 1970. All windows are whole numbers of ticks, so windows of different periods nest,
+ * and everything in this module but the edges (requests, answers, rows) counts in ticks. At scale 1
+ * a tick is the epoch second that CloudWatch itself aligns to. */
 
 #include "base/time.h"
 

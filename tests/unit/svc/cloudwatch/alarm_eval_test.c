@@ -39,11 +39,11 @@ static struct cw_alarm_rule rule_of(int32_t m, int32_t n, enum cw_missing missin
 
 static char letter_of(const struct cw_alarm_verdict *v)
 {
-    return v->is_kept                                                   ? 'k'
-           : v->state == CLOUDWATCH_STATE_VALUE_ALARM                   ? 'A'
-           : v->state == CLOUDWATCH_STATE_VALUE_OK                      ? 'O'
+    return v->is_kept                                             ? 'k'
+           : v->state == CLOUDWATCH_STATE_VALUE_ALARM             ? 'A'
+           : v->state == CLOUDWATCH_STATE_VALUE_OK                ? 'O'
            : v->state == CLOUDWATCH_STATE_VALUE_INSUFFICIENT_DATA ? 'I'
-                                                                        : '?';
+                                                                  : '?';
 }
 
 TEST(every_cell_of_the_missing_data_table)
@@ -55,17 +55,33 @@ TEST(every_cell_of_the_missing_data_table)
         const char *points;
         const char *want;
     } rows[] = {
-        {3, 3, "0 - X - X", "OOOO"}, {3, 3, "0 - - - -", "OOOO"}, {3, 3, "- - - - -", "IkAO"},
-        {3, 3, "0 X X - X", "AAAA"}, {3, 3, "- - X - -", "AkAO"}, {2, 3, "0 - X - X", "AAAA"},
-        {2, 3, "0 0 X 0 X", "AAAA"}, {2, 3, "0 - X - -", "OOAO"}, {2, 3, "- - - - 0", "OOAO"},
+        {3, 3, "0 - X - X", "OOOO"},
+        {3, 3, "0 - - - -", "OOOO"},
+        {3, 3, "- - - - -", "IkAO"},
+        {3, 3, "0 X X - X", "AAAA"},
+        {3, 3, "- - X - -", "AkAO"},
+        {2, 3, "0 - X - X", "AAAA"},
+        {2, 3, "0 0 X 0 X", "AAAA"},
+        {2, 3, "0 - X - -", "OOAO"},
+        {2, 3, "- - - - 0", "OOAO"},
         {2, 3, "- - - X -", "AkAO"},
         /* the guard against rising too early */
-        {3, 3, "- - - - X", "IkAO"}, {3, 3, "- - - X -", "IkAO"}, {3, 3, "X - - - -", "AkAO"},
-        {2, 3, "- - - - X", "IkAO"}, {3, 3, "- - X - X", "AkAO"}, {2, 3, "- - - X X", "AAAA"},
+        {3, 3, "- - - - X", "IkAO"},
+        {3, 3, "- - - X -", "IkAO"},
+        {3, 3, "X - - - -", "AkAO"},
+        {2, 3, "- - - - X", "IkAO"},
+        {3, 3, "- - X - X", "AkAO"},
+        {2, 3, "- - - X X", "AAAA"},
         /* no gaps, and gaps that more points make good */
-        {1, 1, "0 0 X", "AAAA"},     {1, 1, "X X 0", "OOOO"},     {1, 1, "X - -", "AAAA"},
-        {1, 1, "- - -", "IkAO"},     {3, 3, "X X X X 0", "OOOO"}, {3, 3, "0 0 X X X", "AAAA"},
-        {1, 3, "0 - - - X", "AAAA"}, {1, 3, "0 - - - -", "OOAO"}, {5, 5, "X X X X X X -", "AAAA"},
+        {1, 1, "0 0 X", "AAAA"},
+        {1, 1, "X X 0", "OOOO"},
+        {1, 1, "X - -", "AAAA"},
+        {1, 1, "- - -", "IkAO"},
+        {3, 3, "X X X X 0", "OOOO"},
+        {3, 3, "0 0 X X X", "AAAA"},
+        {1, 3, "0 - - - X", "AAAA"},
+        {1, 3, "0 - - - -", "OOAO"},
+        {5, 5, "X X X X X X -", "AAAA"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         for (int column = 0; column < 4; column++) {

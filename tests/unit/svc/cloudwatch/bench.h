@@ -13,8 +13,8 @@
 
 #include <stdio.h>
 
-#define LB STR("app/web/0123456789abcdef")
-#define TG STR("targetgroup/green/fedcba9876543210")
+#define LB     STR("app/web/0123456789abcdef")
+#define TG     STR("targetgroup/green/fedcba9876543210")
 #define REGION STR("eu-west-1")
 
 struct bench {
@@ -47,9 +47,8 @@ static inline enum err bench_run_action(void *self, struct op *op, struct str ac
     EXPECT(message.len > 0);
     (void)snprintf(b->actions_run + len, sizeof(b->actions_run) - len, "[%.*s %.*s]",
                    STR_ARG(subject), STR_ARG(action));
-    return str_ends_with(action, STR("gone"))
-               ? op_fail(op, ERR_NOT_FOUND, "there is no such topic")
-               : ERR_OK;
+    return str_ends_with(action, STR("gone")) ? op_fail(op, ERR_NOT_FOUND, "there is no such topic")
+                                              : ERR_OK;
 }
 
 static inline void bench_op(struct op *op)

@@ -11,8 +11,8 @@ static enum cloudwatch_state_value state_of(void *self, struct str name)
     (void)self;
     return STR_IS(name, "a") || STR_IS(name, "a \"b\"") ? CLOUDWATCH_STATE_VALUE_ALARM
            : STR_IS(name, "o")                          ? CLOUDWATCH_STATE_VALUE_OK
-           : STR_IS(name, "i") ? CLOUDWATCH_STATE_VALUE_INSUFFICIENT_DATA
-                               : CLOUDWATCH_STATE_VALUE_UNSET;
+           : STR_IS(name, "i")                          ? CLOUDWATCH_STATE_VALUE_INSUFFICIENT_DATA
+                                                        : CLOUDWATCH_STATE_VALUE_UNSET;
 }
 
 TEST(rules_are_evaluated)
@@ -70,10 +70,30 @@ static void expect_refused(struct str rule_text)
 TEST(wrong_rules_are_refused)
 {
     static const char *const rules[] = {
-        "",         " ",          "ALARM",           "ALARM()",   "ALARM(a",        "ALARM a",
-        "alarm(a)", "ALARM(a b)", "ALARM(\"a)",      "ALARM(\"\")", "TRUE FALSE",   "TRUE AND",
-        "AND TRUE", "NOT",        "(TRUE",           "TRUE)",     "()",             "ALARM(a) XOR TRUE",
-        "TRUE NOT FALSE", "TRUE()", "ALARM((a))",    "OKAY(a)",   "\"TRUE\"",       "TRUE && TRUE",
+        "",
+        " ",
+        "ALARM",
+        "ALARM()",
+        "ALARM(a",
+        "ALARM a",
+        "alarm(a)",
+        "ALARM(a b)",
+        "ALARM(\"a)",
+        "ALARM(\"\")",
+        "TRUE FALSE",
+        "TRUE AND",
+        "AND TRUE",
+        "NOT",
+        "(TRUE",
+        "TRUE)",
+        "()",
+        "ALARM(a) XOR TRUE",
+        "TRUE NOT FALSE",
+        "TRUE()",
+        "ALARM((a))",
+        "OKAY(a)",
+        "\"TRUE\"",
+        "TRUE && TRUE",
     };
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
         expect_refused(str_of(rules[i]));

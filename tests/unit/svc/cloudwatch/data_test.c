@@ -71,8 +71,10 @@ TEST(put_metric_data_takes_values_counts_and_sets)
     EXPECT_EQ(p->unit, CLOUDWATCH_STANDARD_UNIT_MILLISECONDS);
     REQUIRE_EQ(p->extended_statistics.count, 1);
     EXPECT(p->extended_statistics.items[0].value.value == 20);
-    struct cloudwatch_statistic_set set = {
-        .sample_count = OPT_F64(2), .sum = OPT_F64(3), .minimum = OPT_F64(1), .maximum = OPT_F64(2)};
+    struct cloudwatch_statistic_set set = {.sample_count = OPT_F64(2),
+                                           .sum = OPT_F64(3),
+                                           .minimum = OPT_F64(1),
+                                           .maximum = OPT_F64(2)};
     struct cloudwatch_metric_datum with_set = {
         .metric_name = STR("Sets"), .statistic_values = &set, .timestamp = OPT_TIME(op.now)};
     EXPECT_OK(put(&op, &b, with_set), &op);
@@ -113,9 +115,10 @@ TEST(wrong_data_are_refused_in_awss_words)
                    "be of the same size.");
     d = datum_of("x", 1);
     d.timestamp = OPT_TIME(at("2026-11-05T10:00:00Z"));
-    expect_refused(&b, d, "InvalidParameterValue",
-                   "The parameter MetricData.member.1.Timestamp must specify a time within the past "
-                   "two weeks.");
+    expect_refused(
+        &b, d, "InvalidParameterValue",
+        "The parameter MetricData.member.1.Timestamp must specify a time within the past "
+        "two weeks.");
     d = datum_of("x", ldexp(1, 361));
     expect_refused(&b, d, "InvalidParameterValue",
                    "The value 4.69709e+108 for parameter MetricData.member.1.Value is invalid.");
@@ -347,9 +350,8 @@ TEST(balancer_metrics_have_every_dimension_set)
                                       .dimension_count = rows[i].count};
         const struct cw_metric *metric = cw_metrics_find(&op, &b.cw->metrics, &name);
         struct cw_bucket bucket = {0};
-        struct cw_window_range range = {.from_tick = cw_tick_of(at("2026-11-20T10:00:00Z")),
-                                        .period = 60,
-                                        .count = 1};
+        struct cw_window_range range = {
+            .from_tick = cw_tick_of(at("2026-11-20T10:00:00Z")), .period = 60, .count = 1};
         REQUIRE_OK(cw_metrics_read(&op, &b.cw->metrics, metric, CLOUDWATCH_STANDARD_UNIT_UNSET,
                                    &range, &bucket),
                    &op);
@@ -421,8 +423,8 @@ TEST(search_matches_tokens_names_and_schemas)
             test_failed(__FILE__, __LINE__, "%s: want %d", rows[i].query, rows[i].want);
         }
     }
-    static const char *const wrong[] = {"", "  ", "(a", "a)", "AND", "a OR", "{}", "{a", "\"a", "()",
-                                        "NOT"};
+    static const char *const wrong[] = {"",   "  ", "(a",  "a)", "AND", "a OR",
+                                        "{}", "{a", "\"a", "()", "NOT"};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         struct cw_search search = {0};
         if (cw_search_parse(&op, str_of(wrong[i]), &search) == ERR_OK) {
@@ -439,8 +441,9 @@ TEST(dashboards_are_kept_and_checked)
     bench_op(&op);
     struct cloudwatch_put_dashboard_in in = {
         .dashboard_name = STR("main"),
-        .dashboard_body = STR("{\"widgets\":[{\"type\":\"metric\",\"properties\":{\"region\":\"x\"}},"
-                              "{\"type\":\"nope\",\"properties\":{}},{\"type\":\"text\"}]}")};
+        .dashboard_body =
+            STR("{\"widgets\":[{\"type\":\"metric\",\"properties\":{\"region\":\"x\"}},"
+                "{\"type\":\"nope\",\"properties\":{}},{\"type\":\"text\"}]}")};
     struct cloudwatch_put_dashboard_out out = {0};
     REQUIRE_OK(cloudwatch_handlers.put_dashboard(&op, b.cw, &in, &out), &op);
     REQUIRE_EQ(out.dashboard_validation_messages.count, 2);

@@ -1,7 +1,7 @@
+#include "series_text.h"
 #include "svc/cloudwatch/errors.h"
 #include "svc/cloudwatch/limits.h"
 #include "svc/cloudwatch/metric_math.h"
-#include "series_text.h"
 
 #include "base/buf.h"
 #include "base/check.h"
@@ -27,7 +27,9 @@ static enum err eval(struct op *op, const char *expression, const struct input *
         s->is_metric = bindings[i].is_metric;
     }
     struct cw_math_scope scope = {
-        .bindings = bindings, .binding_count = count, .scale = 1,
+        .bindings = bindings,
+        .binding_count = count,
+        .scale = 1,
         .grid = series_from_text(&op->arena, "grid", "- - -"),
     };
     TRY(cw_math_parse(op, STR("e1"), str_of(expression), &math));
@@ -97,7 +99,8 @@ TEST(missing_points_count_as_zero_and_division_by_zero_drops_the_point)
         /* the user guide's own examples */
         {"metric1 < metric2", {{"metric1", "30 20 0 0"}, {"metric2", "20 - 20 -"}}, "0 0 1 0"},
         {"metric1 >= 30", {{"metric1", "30 20 0 0"}}, "1 0 0 0"},
-        {"metric1 > 15 AND metric2 > 15", {{"metric1", "30 20 0 0"}, {"metric2", "20 - 20 -"}},
+        {"metric1 > 15 AND metric2 > 15",
+         {{"metric1", "30 20 0 0"}, {"metric2", "20 - 20 -"}},
          "1 0 0 0"},
     };
     run_cases(cases, ARRAY_COUNT(cases));
@@ -109,9 +112,11 @@ TEST(if_follows_the_tables_of_the_user_guide)
         {"IF(metric1, metric2, metric3)",
          {{"metric1", "1 1 0 0 -"}, {"metric2", "30 - 0 0 30"}, {"metric3", "0 0 20 - 20"}},
          "30 0 20 - -"},
-        {"IF(metric1, 5, metric3)", {{"metric1", "1 1 0 0 -"}, {"metric3", "0 0 20 - 20"}},
+        {"IF(metric1, 5, metric3)",
+         {{"metric1", "1 1 0 0 -"}, {"metric3", "0 0 20 - 20"}},
          "5 5 20 - -"},
-        {"IF(metric1, metric2, 5)", {{"metric1", "1 1 0 0 -"}, {"metric2", "30 - 0 0 30"}},
+        {"IF(metric1, metric2, 5)",
+         {{"metric1", "1 1 0 0 -"}, {"metric2", "30 - 0 0 30"}},
          "30 0 5 5 -"},
         {"IF(metric1<400, metric1)", {{"metric1", "100 500 - 399"}}, "100 - - 399"},
         {"IF(metric1<400, 10, 2)", {{"metric1", "100 500 - 399"}}, "10 2 - 10"},
@@ -175,7 +180,8 @@ TEST(functions_of_arrays)
         {"DATAPOINT_COUNT([m1,m2])", {{"m1", "1 - -"}, {"m2", "2 2 -"}}, "2 1 -"},
         {"METRICS()*100", {{"m1", "1"}, {"m2", "2"}, {"e0", "3"}}, "100 | 200"},
         {"SUM(METRICS(\"errors\"))/SUM(METRICS('requests'))*100",
-         {{"errors1", "1"}, {"errors2", "1"}, {"requests", "10"}}, "20"},
+         {{"errors1", "1"}, {"errors2", "1"}, {"requests", "10"}},
+         "20"},
         {"m1/METRIC_COUNT(METRICS())", {{"m1", "4"}, {"m2", "-"}}, "2"},
         {"SUM(100/[m1, m2])", {{"m1", "10"}, {"m2", "50"}}, "12"},
         {"AVG([m1,m2]/m3)", {{"m1", "2"}, {"m2", "4"}, {"m3", "2"}}, "1.5"},
@@ -302,8 +308,9 @@ TEST(rates_count_configured_seconds_under_a_time_scale)
     struct cw_series s = series_from_text(&op.arena, "m1", "0 60");
     s.step_us /= 60;
     s.items[1].at_us /= 60;
-    struct cw_math_binding binding = {
-        .id = STR("m1"), .is_metric = true, .value = {.kind = CW_MATH_SERIES, .items = &s, .count = 1}};
+    struct cw_math_binding binding = {.id = STR("m1"),
+                                      .is_metric = true,
+                                      .value = {.kind = CW_MATH_SERIES, .items = &s, .count = 1}};
     struct cw_math_scope scope = {.bindings = &binding, .binding_count = 1, .scale = 60, .grid = s};
     struct cw_math math = {0};
     struct cw_math_value got = {0};

@@ -9,8 +9,11 @@
 
 static inline struct cw_series series_from_text(struct arena *a, const char *id, const char *text)
 {
-    struct cw_series s = {
-        .id = str_of(id), .label = str_of(id), .step_us = TEXT_STEP_US, .period_s = 60, .is_metric = true};
+    struct cw_series s = {.id = str_of(id),
+                          .label = str_of(id),
+                          .step_us = TEXT_STEP_US,
+                          .period_s = 60,
+                          .is_metric = true};
     struct str rest = str_of(text);
     struct str part = STR_NONE;
     int64_t at_us = 0;

@@ -290,9 +290,10 @@ TEST(set_alarm_state_holds_until_the_next_evaluation)
     bench_close(&b);
 }
 
-static struct cloudwatch_describe_alarm_history_out
-history(struct op *op, struct bench *b, const char *name, enum cloudwatch_history_item_type type,
-        int32_t max, struct str token)
+static struct cloudwatch_describe_alarm_history_out history(struct op *op, struct bench *b,
+                                                            const char *name,
+                                                            enum cloudwatch_history_item_type type,
+                                                            int32_t max, struct str token)
 {
     struct cloudwatch_describe_alarm_history_in in = {.alarm_name = str_of(name),
                                                       .history_item_type = type,

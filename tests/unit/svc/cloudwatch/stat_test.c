@@ -36,14 +36,14 @@ TEST(statistics_of_one_to_ten)
         const char *name;
         double want;
     } rows[] = {
-        {"SampleCount", 10}, {"Sum", 55},          {"Average", 5.5},      {"Minimum", 1},
-        {"Maximum", 10},     {"p0", 1},            {"p50", 5},            {"p90", 9},
-        {"p99.9", 10},       {"p100", 10},         {"tm90", 5},           {"TM(10%:90%)", 5.5},
-        {"TM(:90%)", 5},     {"TM(90%:)", 10},     {"IQM", 5.5},          {"TM(2:4)", 3.5},
-        {"TM(:4)", 2.5},     {"TM(8:)", 9.5},      {"TC(2:4)", 2},        {"TS(2:4)", 7},
-        {"tc90", 9},         {"ts90", 45},         {"TS(80%:)", 19},      {"PR(:3)", 30},
-        {"PR(3:7)", 40},     {"PR(7:)", 30},       {"wm90", 5.4},         {"WM(10%:90%)", 5.5},
-        {"WM(2:4)", 3.5},    {"TM(20:30)", NAN},   {"PR(20:30)", 0},      {"TC(20:30)", 0},
+        {"SampleCount", 10}, {"Sum", 55},        {"Average", 5.5}, {"Minimum", 1},
+        {"Maximum", 10},     {"p0", 1},          {"p50", 5},       {"p90", 9},
+        {"p99.9", 10},       {"p100", 10},       {"tm90", 5},      {"TM(10%:90%)", 5.5},
+        {"TM(:90%)", 5},     {"TM(90%:)", 10},   {"IQM", 5.5},     {"TM(2:4)", 3.5},
+        {"TM(:4)", 2.5},     {"TM(8:)", 9.5},    {"TC(2:4)", 2},   {"TS(2:4)", 7},
+        {"tc90", 9},         {"ts90", 45},       {"TS(80%:)", 19}, {"PR(:3)", 30},
+        {"PR(3:7)", 40},     {"PR(7:)", 30},     {"wm90", 5.4},    {"WM(10%:90%)", 5.5},
+        {"WM(2:4)", 3.5},    {"TM(20:30)", NAN}, {"PR(20:30)", 0}, {"TC(20:30)", 0},
     };
     struct cw_bucket b = one_to(10);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -66,9 +66,10 @@ TEST(a_single_sample_has_every_statistic)
 TEST(names_that_are_no_statistics_are_refused)
 {
     static const char *const names[] = {
-        "",         "sum",       "p",         "p101",        "p-1",          "p1e1",   "P50",
-        "tm",       "TM()",      "TM(:)",     "TM(10%:90)",  "TM(90%:10%)",  "TM(1:2", "PR(1%:2%)",
-        "PR(:300",  "pr90",      "iqm",       "p99.12345678901", "TM(101%:)", "p 50",  "TM90",
+        "",          "sum",       "p",       "p101",  "p-1",        "p1e1",
+        "P50",       "tm",        "TM()",    "TM(:)", "TM(10%:90)", "TM(90%:10%)",
+        "TM(1:2",    "PR(1%:2%)", "PR(:300", "pr90",  "iqm",        "p99.12345678901",
+        "TM(101%:)", "p 50",      "TM90",
     };
     struct cw_stat stat = {0};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
@@ -143,7 +144,8 @@ TEST(many_different_values_stay_within_a_limit_and_a_percent_or_two)
         EXPECT(fabs(value - want) / want < 0.05);
     }
     double mean = 0;
-    struct cw_stat whole = {.kind = CW_STAT_TRIMMED_MEAN, .is_percent = true, .has_high = true, .high = 100};
+    struct cw_stat whole = {
+        .kind = CW_STAT_TRIMMED_MEAN, .is_percent = true, .has_high = true, .high = 100};
     REQUIRE(cw_stat_compute(&whole, &b, &mean));
     EXPECT(fabs(mean - b.sum / b.sample_count) < 1e-6);
     cw_bucket_fini(&b);
@@ -171,9 +173,9 @@ TEST(percentiles_on_few_samples_are_known)
         double samples;
         bool is_low;
     } rows[] = {
-        {"p99", 999, true}, {"p99", 1000, false}, {"p50", 19, true}, {"p50", 20, false},
-        {"p10", 99, true},  {"p10", 100, false},  {"tm90", 1, false}, {"Average", 1, false},
-        {"p100", 1e9, true},
+        {"p99", 999, true}, {"p99", 1000, false},  {"p50", 19, true},
+        {"p50", 20, false}, {"p10", 99, true},     {"p10", 100, false},
+        {"tm90", 1, false}, {"Average", 1, false}, {"p100", 1e9, true},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct cw_stat stat = {0};
@@ -188,10 +190,21 @@ TEST(numbers_are_printed_as_java_does)
         double value;
         const char *want;
     } rows[] = {
-        {0, "0.0"},           {1, "1.0"},           {-2.5, "-2.5"},    {0.05, "0.05"},
-        {0.001, "0.001"},     {0.0001, "1.0E-4"},   {1e7, "1.0E7"},    {9999999, "9999999.0"},
-        {12345678, "1.2345678E7"}, {400000, "400000.0"}, {66.66201000304783, "66.66201000304783"},
-        {0.337675, "0.337675"}, {1.5e300, "1.5E300"}, {123.456, "123.456"}, {100, "100.0"},
+        {0, "0.0"},
+        {1, "1.0"},
+        {-2.5, "-2.5"},
+        {0.05, "0.05"},
+        {0.001, "0.001"},
+        {0.0001, "1.0E-4"},
+        {1e7, "1.0E7"},
+        {9999999, "9999999.0"},
+        {12345678, "1.2345678E7"},
+        {400000, "400000.0"},
+        {66.66201000304783, "66.66201000304783"},
+        {0.337675, "0.337675"},
+        {1.5e300, "1.5E300"},
+        {123.456, "123.456"},
+        {100, "100.0"},
     };
     auto_op struct op op = {0};
     op_init(&op);
