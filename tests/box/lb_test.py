@@ -904,6 +904,7 @@ def listeners_come_and_go():
         box.publish(both)
         assert fetch(b)[0].status == 200
         box.publish(simple(b, [target(t.port)]))
+        assert box.wait("unlistened") == f"127.0.0.1:{a}"
         try:
             connect(a)
             raise Exception("the listener is still there")
