@@ -179,6 +179,30 @@ TEST(a_shim_that_does_not_obey_is_killed)
     fixture_end();
 }
 
+static void start_something(void)
+{
+    fixture_container(0, "app", "setsid sleep 57 & exec sleep 58");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    REQUIRE(fixture_wait("app:started", 5000));
+}
+
+TEST(a_container_whose_state_was_removed_ends)
+{
+    (void)test_folder();
+    fixture_live_and_be_killed(start_something);
+    op_init(&fx.op);
+    EXPECT(fixture_processes(TASK_A) > 0);
+    char command[256];
+    (void)snprintf(command, sizeof(command), "rm -r %s/state", test_folder());
+    REQUIRE_EQ(system(command), 0); /* lint: system */
+    for (int i = 0; i < 50 && fixture_processes(TASK_A) > 0; i++) {
+        fixture_pause(100);
+    }
+    EXPECT_EQ(fixture_processes(TASK_A), 0);
+    op_fini(&fx.op);
+}
+
 /* ---- a crash at every point -------------------------------------------------------------------
  */
 
