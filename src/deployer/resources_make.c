@@ -141,7 +141,9 @@ static bool is_named(struct str group_arn, struct str name)
 {
     struct str rest = str_from(group_arn, str_find_last_char(group_arn, ':') + 1);
     struct str part = STR_NONE;
-    return str_next(&rest, '/', &part) && str_next(&rest, '/', &part) && str_equal(part, name);
+    bool has_kind = str_next(&rest, '/', &part);
+    bool has_name = has_kind && str_next(&rest, '/', &part);
+    return has_name && str_equal(part, name);
 }
 
 static enum err ensure_groups(struct op *op, const struct maker *m, struct resources *r)
