@@ -156,6 +156,7 @@ def measure(case, names, build, rounds, seconds):
     size, _, _, is_unix = CASES[case]
     with tempfile.TemporaryDirectory(prefix="lb-bench-") as name:
         folder = pathlib.Path(name)
+        folder.chmod(0o755)  # nginx serves as another user
         where = str(folder / "origin.sock") if is_unix else free_port()
         argument = f"unix:{where}" if is_unix else str(where)
         origin = pinned(1, [str(build / "bench/lb_origin"), argument, str(size)])

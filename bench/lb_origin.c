@@ -60,7 +60,6 @@ static bool take(struct conn *c, const char *bytes, size_t count)
         if (r != H1_DONE) {
             return false;
         }
-        bytes += h.head_bytes;
         count -= h.head_bytes;
         c->body_left = h.content_length;
     }

@@ -183,9 +183,9 @@ class Writer:
         out += ["};", "", f"extern const struct shape_service {p}_service;"]
         for words in self.api.operations:
             out.append(f"extern const struct shape_operation {p}_op_{snake(words[0])};")
-        out += ["", "/* The client's side; aws/client.h defines aws_call. */", "struct aws_client;",
+        out += ["", "/* The client's side; aws/client.h defines aws_call. */", "#ifndef AWS_CALL", "#define AWS_CALL 1", "struct aws_client;",
                 "enum err aws_call(struct op *op, struct aws_client *client, const struct shape_service *service,",
-                "                  const struct shape_operation *operation, const void *in, void *ret);", ""]
+                "                  const struct shape_operation *operation, const void *in, void *ret);", "#endif", ""]
         for words in self.api.operations:
             op = snake(words[0])
             out += [f"static inline enum err {p}_call_{op}(struct op *op, struct aws_client *client,",
@@ -241,7 +241,7 @@ class Writer:
         pre = [f"static const struct shape_member members_{c_name}[] = {{"]
         for m in s["members"]:
             plain, keyed = flags(m[2:])
-            target_plain, _ = flags(self.api.find(m[1])["words"]) if self.api.find(m[1])["kind"] in SCALARS else (set(), {})
+            target_plain, _ = flags(self.api.find(m[1])["words"]) if self.api.find(m[1])["kind"] != "enum" else (set(), {})
             bits = [b for b, on in (("SHAPE_REQUIRED", "required" in plain), ("SHAPE_TOKEN", "token" in plain),
                                     ("SHAPE_SENSITIVE", "sensitive" in target_plain or "sensitive" in plain)) if on]
             pre.append(f"    {{.name = {c_string(m[0])}, .query_name = {c_string(keyed.get('query', m[0]))}, "

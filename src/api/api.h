@@ -12,9 +12,10 @@
 #include "httpio/server.h"
 #include "shape/shape.h"
 
-#define API_SERVICES_MAX   16
-#define API_BODY_BYTES_MAX (10 << 20) /* of a request, unpacked; AWS's largest is 1 MiB of events \
-                                       */
+#define API_SERVICES_MAX 16
+#define API_BODY_BYTES_MAX                                                 \
+    (10 << 20) /* of a request, unpacked; AWS's largest is 1 MiB of events \
+                */
 #define API_REGION_CHARS_MAX 32
 
 /* Who owns an access key. Texts live in the op's arena. */

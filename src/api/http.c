@@ -191,12 +191,7 @@ static void serve_exchange(struct httpio_server *server, struct httpio_exchange 
     op_init(&op);
     aws_answer_init(&answer);
     fill_request(&op, x, &request);
-    mono_t began = clock_mono();
     api_serve(api, &op, &request, &answer);
-    log_debug("api", "request %.*s: %.*s %.*s %.*s answered %d with %zu bytes in %lld us",
-              STR_ARG(op.request_id), STR_ARG(x->method), STR_ARG(x->path),
-              STR_ARG(aws_header_find(&request, STR("X-Amz-Target"))), answer.status,
-              answer.body.len, (long long)mono_since(clock_mono(), began).us);
     send_answer(&op, x, &answer);
 }
 

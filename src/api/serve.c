@@ -2,8 +2,11 @@
 
 #include "aws/route.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "gen/sts.h"
+
+#define LOGGED_NAME_BYTES_MAX 64 /* of an operation, which may be one that we do not know */
 
 void api_init(struct api *api, const struct api_options *options)
 {
@@ -137,9 +140,23 @@ static void call(struct api *api, struct op *op, const struct aws_route *route,
     aws_answer_result(op, route, out, ret_answer);
 }
 
+static void log_access(const struct op *op, const struct aws_route *route,
+                       const struct aws_answer *answer, mono_t began)
+{
+    static const char *const protocols[] = {
+        [AWS_JSON] = "json", [AWS_QUERY] = "query", [AWS_EC2] = "ec2", [AWS_CBOR] = "cbor"};
+    struct str name = str_slice(route->operation_name, 0, LOGGED_NAME_BYTES_MAX);
+    log_debug("api", "%s %.*s over %s for %.*s: %d, %zu bytes, %lld us, request %.*s",
+              route->service == NULL ? "?" : route->service->name, STR_ARG(name),
+              protocols[route->protocol], STR_ARG(op->access_key_id), answer->status,
+              answer->body.len, (long long)mono_since(clock_mono(), began).us,
+              STR_ARG(op->request_id));
+}
+
 void api_serve(struct api *api, struct op *op, const struct aws_request *request,
                struct aws_answer *ret_answer)
 {
+    mono_t began = clock_mono();
     struct sigv4_claim claim = {0};
     struct str text = STR("");
     struct aws_route route;
@@ -157,4 +174,5 @@ void api_serve(struct api *api, struct op *op, const struct aws_request *request
     } else {
         call(api, op, &route, request, ret_answer);
     }
+    log_access(op, &route, ret_answer, began);
 }

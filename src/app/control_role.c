@@ -9,6 +9,9 @@
 
 #define API_LISTEN_ID 1
 
+/* How long the machines wait for the data plane to say which targets are healthy. */
+#define TOLD_ALL_MAX DUR_S(3)
+
 struct control_role {
     struct ev_loop loop;
     struct proc_channel sup;
@@ -17,8 +20,36 @@ struct control_role {
     struct engine engine;
     struct options options;
     int exit_code;
+    struct ev_timer begin_timer;
     bool is_open;
+    bool has_begun;
 };
+
+/* ---- beginning ---- */
+
+/* The machines take their first turn when they can see: without the health of the targets a
+ * deployment in the middle of its way would look as if it had lost them all. */
+static void begin(struct control_role *role)
+{
+    auto_op struct op op;
+    op_init(&op);
+    if (role->has_begun || role->engine.is_stopping) {
+        return;
+    }
+    role->has_begun = true;
+    ev_timer_stop(&role->begin_timer);
+    if (engine_start(&op, &role->engine) != ERR_OK) {
+        log_error("control", "%s", op.note.text);
+        role->exit_code = PROC_EXIT_HOPELESS;
+        ev_loop_stop(&role->loop);
+    }
+}
+
+static void on_begin_due(struct ev_timer *t)
+{
+    log_warn("control", "the data plane has not told its targets' health; going on without");
+    begin(CONTAINER_OF(t, struct control_role, begin_timer));
+}
 
 /* ---- the data plane ---- */
 
@@ -66,6 +97,9 @@ static void on_lb_message(struct proc_channel *ch, struct proc_message *m)
             log_error("control", "the data plane did not take a configuration: %.*s",
                       STR_ARG(u.failed.sentence));
         }
+        break;
+    case PLANE_TOLD_ALL:
+        begin(role);
         break;
     case PLANE_SNAPSHOT:
         break;
@@ -168,7 +202,7 @@ static void on_sup_closed(struct proc_channel *ch, enum err why)
     ev_loop_stop(&role->loop);
 }
 
-static enum err start(struct op *op, struct control_role *role, struct role_start *how)
+static enum err set_up(struct op *op, struct control_role *role, const struct role_start *how)
 {
     TRY(serve_begin_role(op, how, &role->options));
     TRY(ev_loop_open(op, &role->loop));
@@ -177,18 +211,17 @@ static enum err start(struct op *op, struct control_role *role, struct role_star
     role->engine.publish_self = role;
     TRY(engine_open(op, &role->engine, &role->loop, &role->options, role->stats));
     role->is_open = true;
-    TRY(proc_channel_open(&role->loop, &role->sup, how->channel_fd, on_sup_message,
-                          on_sup_closed));
-    TRY(engine_start(op, &role->engine));
+    TRY(proc_channel_open(&role->loop, &role->sup, how->channel_fd, on_sup_message, on_sup_closed));
+    ev_timer_set(&role->loop, &role->begin_timer, TOLD_ALL_MAX, on_begin_due);
     return ask_for_socket(op, role);
 }
 
-int control_main(struct role_start *how)
+int control_main(struct role_start *start)
 {
     struct control_role *role = MEM_NEW(struct control_role);
     auto_op struct op op;
     op_init(&op);
-    if (start(&op, role, how) != ERR_OK) {
+    if (set_up(&op, role, start) != ERR_OK) {
         log_error("control", "%s", op.note.text);
         return PROC_EXIT_HOPELESS;
     }

@@ -4,8 +4,7 @@
 #include "crypt/hash.h"
 #include "gen/ec2.h"
 #include "gen/sts.h"
-#include "runtime/docker/docker.h"
-#include "runtime/process/process.h"
+#include "runtime/mixed.h"
 #include "svc/ec2/ec2.h"
 #include "svc/sts/sts.h"
 
@@ -41,6 +40,7 @@ static void weights_published(void *self)
 {
     struct engine *e = self;
     codedeploy_weights_published(e->codedeploy);
+    ecs_weights_published(e->ecs);
 }
 
 /* ---- the load balancer's turn and its way out ---- */
@@ -109,6 +109,12 @@ static void on_usage_due(struct ev_timer *t)
     ev_timer_set(e->loop, t, dur_scaled(USAGE_PERIOD), on_usage_due);
 }
 
+/* Tells this engine's traces in shared places (Docker, the hosts file) from another engine's. */
+static struct str state_mark(struct engine *e)
+{
+    return str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16);
+}
+
 /* ---- tasks ---- */
 
 static void on_runtime_event(void *self, const struct runtime_event *event)
@@ -156,24 +162,30 @@ static enum err open_runtime(struct op *op, struct engine *e)
     const struct options *o = e->options;
     e->sink = (struct runtime_sink){
         .self = e, .on_event = on_runtime_event, .on_ready = on_runtime_ready};
-    bool is_docker = o->runtime == OPTIONS_RUNTIME_DOCKER ||
-                     (o->runtime == OPTIONS_RUNTIME_AUTO && has_docker(o->docker_socket));
-    log_info("engine", "tasks run as %s",
-             is_docker ? "Docker containers" : "processes of this machine");
-    if (is_docker) {
-        struct runtime_docker_config config = {
-            .socket_path = arena_c_str(&e->op.arena, o->docker_socket),
-            .state_folder = arena_printf(&e->op.arena, "%.*s/docker", STR_ARG(o->state)).ptr,
-            .instance = arena_c_str(&e->op.arena, o->state),
-        };
-        return runtime_docker_open(op, e->loop, &config, &e->sink, &e->runtime);
-    }
-    struct runtime_process_config config = {
+    bool has_containers = o->runtime == OPTIONS_RUNTIME_DOCKER ||
+                          (o->runtime == OPTIONS_RUNTIME_AUTO && has_docker(o->docker_socket));
+    bool has_processes = o->runtime != OPTIONS_RUNTIME_DOCKER;
+    struct runtime_docker_config docker = {
+        .socket_path = arena_c_str(&e->op.arena, o->docker_socket),
+        .state_folder = arena_printf(&e->op.arena, "%.*s/docker", STR_ARG(o->state)).ptr,
+        .instance = arena_c_str(&e->op.arena, state_mark(e)),
+    };
+    struct runtime_process_config process = {
         .state_folder = arena_printf(&e->op.arena, "%.*s/tasks", STR_ARG(o->state)).ptr,
         .run_folder = arena_printf(&e->op.arena, "%.*s/run", STR_ARG(o->state)).ptr,
         .has_cgroups = geteuid() == 0,
     };
-    return runtime_process_open(op, e->loop, &config, &e->sink, &e->runtime);
+    log_info("engine", "tasks run as %s",
+             !has_containers  ? "processes of this machine"
+             : !has_processes ? "Docker containers"
+                              : "Docker containers, and as processes where the image is a folder");
+    if (!has_containers) {
+        return runtime_process_open(op, e->loop, &process, &e->sink, &e->runtime);
+    }
+    if (!has_processes) {
+        return runtime_docker_open(op, e->loop, &docker, &e->sink, &e->runtime);
+    }
+    return runtime_mixed_open(op, e->loop, &process, &docker, &e->sink, &e->runtime);
 }
 
 /* ---- the API's questions ---- */
@@ -224,8 +236,7 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .account = e->options->account,
         .lb_address = e->options->lb_address,
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
-        .hosts_mark =
-            str_slice(sha256_hex(&e->op.arena, e->options->state), 0, 16),
+        .hosts_mark = state_mark(e),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
         .wakes = e->port_wakes,
     };

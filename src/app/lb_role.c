@@ -176,6 +176,8 @@ static void hear_peer(struct lb_role *role, struct proc_message *m)
         return;
     }
     lb_report_all(role->lb);
+    err_ignore(proc_channel_send_payload(&role->control, PLANE_TOLD_ALL,
+                                         STR(""))); /* on_closed sees its end */
 }
 
 static void on_sup_message(struct proc_channel *ch, struct proc_message *m)
@@ -207,7 +209,7 @@ static void on_sup_closed(struct proc_channel *ch, enum err why)
     ev_loop_stop(&role->loop);
 }
 
-static enum err start(struct op *op, struct lb_role *role, struct role_start *how)
+static enum err set_up(struct op *op, struct lb_role *role, const struct role_start *how)
 {
     struct options options = {0};
     TRY(serve_begin_role(op, how, &options));
@@ -232,12 +234,12 @@ static enum err start(struct op *op, struct lb_role *role, struct role_start *ho
                              on_sup_closed);
 }
 
-int lb_main(struct role_start *how)
+int lb_main(struct role_start *start)
 {
     struct lb_role *role = MEM_NEW(struct lb_role);
     auto_op struct op op;
     op_init(&op);
-    if (start(&op, role, how) != ERR_OK) {
+    if (set_up(&op, role, start) != ERR_OK) {
         log_error("lb", "%s", op.note.text);
         return 1;
     }

@@ -1,4 +1,5 @@
-/* One executable: the commands, and the roles that `hitless serve` and the process runtime start it in. */
+/* One executable: the commands, and the roles that `hitless serve` and the process runtime start it
+ * in. */
 #include "app/operations.h"
 #include "app/serve.h"
 #include "base/check.h"

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <sys/file.h>
 
-enum err serve_begin_role(struct op *op, const struct role_start *start, struct options *ret_options)
+enum err serve_begin_role(struct op *op, const struct role_start *start,
+                          struct options *ret_options)
 {
     TRY(options_parse(op, start->word_count, start->words, ret_options));
     clock_set_scale(ret_options->time_scale);
@@ -30,7 +31,8 @@ static enum err lock_state(struct op *op, const struct options *o)
     }
     if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
         (void)close(fd);
-        return op_fail(op, ERR_STATE, "another engine uses the state folder \"%.*s\"", STR_ARG(o->state));
+        return op_fail(op, ERR_STATE, "another engine uses the state folder \"%.*s\"",
+                       STR_ARG(o->state));
     }
     return ERR_OK;
 }
@@ -46,8 +48,9 @@ static enum err prepare(struct op *op, const struct options *o)
 static struct str ready_line(struct op *op, const struct options *o)
 {
     struct str api = net_addr_text(&op->arena, &o->api);
-    return arena_printf(&op->arena, "hitless is ready: API http://%.*s, state %.*s, credentials %.*s/credentials",
-                        STR_ARG(api), STR_ARG(o->state), STR_ARG(o->state));
+    return arena_printf(
+        &op->arena, "hitless is ready: API http://%.*s, state %.*s, credentials %.*s/credentials",
+        STR_ARG(api), STR_ARG(o->state), STR_ARG(o->state));
 }
 
 static int run(struct op *op, const struct cli_args *args)
@@ -62,10 +65,12 @@ static int run(struct op *op, const struct cli_args *args)
         return cli_fail_op(CLI_USAGE, op, NULL);
     }
     if (options.is_test_mode) {
-        log_warn("serve", "TEST MODE: any credentials are taken; whoever reaches the API may do everything");
+        log_warn("serve",
+                 "TEST MODE: any credentials are taken; whoever reaches the API may do everything");
     }
-    struct sup_options sup = {
-        .word_count = args->count, .words = args->words, .ready_line = ready_line(op, &options).ptr};
+    struct sup_options sup = {.word_count = args->count,
+                              .words = args->words,
+                              .ready_line = ready_line(op, &options).ptr};
     return sup_run(&sup);
 }
 

@@ -254,8 +254,9 @@ static enum err find_keys(struct op *op, struct aws_client *c, struct aws_creden
     return aws_credentials_find(op, &chain, ret);
 }
 
-/* By the keys of the parent, which are renewed there. NOLINTNEXTLINE(misc-no-recursion): a client
- * with a parent is made by aws_client_assume from one that lives longer; the chain is finite. */
+/* By the keys of the parent, which are renewed there. A client with a parent is made by
+ * aws_client_assume from one that lives longer, so the chain is finite. */
+/* NOLINTNEXTLINE(misc-no-recursion): see above */
 static enum err assume_own_role(struct op *op, struct aws_client *c, struct aws_credentials *ret)
 {
     struct sts_assume_role_in in = {.role_arn = c->role_arn,
@@ -263,7 +264,7 @@ static enum err assume_own_role(struct op *op, struct aws_client *c, struct aws_
                                     .external_id = c->role_external_id,
                                     .duration_seconds = OPT_I32(AWS_ROLE_SESSION_S)};
     struct sts_assume_role_out out;
-    TRY(sts_call_assume_role(op, c->parent, &in, &out));
+    TRY(aws_call(op, c->parent, &sts_service, &sts_op_assume_role, &in, &out));
     if (out.credentials == NULL || out.credentials->secret_access_key.len == 0) {
         return op_fail(op, ERR_PROTOCOL, "sts answered without credentials");
     }
@@ -351,7 +352,8 @@ static void send_once(struct op *op, struct aws_client *c, const struct aws_cred
         .header_count = count,
         .body = wire->body,
         .connect_timeout = c->options.connect_timeout,
-        .answer_timeout = c->options.answer_timeout};
+        .answer_timeout = c->options.answer_timeout,
+        .has_no_proxy = endpoint->is_loopback};
     ret->err = aws_http_do(op, c->http, &http, &ret->answer, &ret->may_have_arrived);
     if (ret->err == ERR_OK && ret->answer.status / 100 != 2) {
         aws_wire_decode_error(op, service, &ret->answer, &ret->error);

@@ -74,9 +74,13 @@ enum err aws_client_assume(struct op *op, struct aws_client *client, struct str 
                            struct str session_name, struct str external_id,
                            struct aws_client **ret_client) MUST_USE;
 
-/* One call. in and ret are the operation's structs; ret lies in the op's arena. */
+/* One call. in and ret are the operation's structs; ret lies in the op's arena. The generated
+ * headers declare it as well, for their typed calls. */
+#ifndef AWS_CALL
+#define AWS_CALL 1
 enum err aws_call(struct op *op, struct aws_client *client, const struct shape_service *service,
-                  const struct shape_operation *operation, const void *in, void *ret) MUST_USE;
+                  const struct shape_operation *operation, const void *in, void *ret);
+#endif
 
 /* One page: puts the next token of the answer into `in`. Call again while *ret_has_more. */
 enum err aws_call_page(struct op *op, struct aws_client *client,

@@ -11,8 +11,6 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-extern char **environ;
-
 /* Words as a shell would cut them, without anything else of a shell: blanks separate, quotes of
  * both kinds hold together, a backslash keeps the next character. */
 static bool split_words(struct arena *a, struct str command, char **words, size_t *ret_count)

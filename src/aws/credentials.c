@@ -93,6 +93,7 @@ static enum err with_web_identity(struct op *op, const struct aws_credential_cha
 }
 
 /* The credentials that may assume the role. */
+/* NOLINTNEXTLINE(misc-no-recursion): of_profile counts the depth */
 static enum err source_of_role(struct op *op, const struct aws_credential_chain *chain,
                                struct str profile, size_t depth, struct aws_credentials *ret)
 {
@@ -131,6 +132,7 @@ static enum err source_of_role(struct op *op, const struct aws_credential_chain 
                    STR_ARG(profile));
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): of_profile counts the depth */
 static enum err of_role(struct op *op, const struct aws_credential_chain *chain, struct str profile,
                         struct str role_arn, size_t depth, struct aws_credentials *ret)
 {

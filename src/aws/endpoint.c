@@ -43,6 +43,16 @@ static struct str from_environment(struct arena *a, const struct aws_env *env,
     return str_is_set(own) ? own : aws_env_find(env, "AWS_ENDPOINT_URL");
 }
 
+/* host may have a port. */
+static bool is_loopback(struct str host)
+{
+    struct str name = host;
+    struct str port;
+    (void)str_cut(host, ':', &name, &port); /* no port: all of it is the name */
+    return STR_IS(name, "localhost") || str_ends_with(name, STR(".localhost")) ||
+           str_match(STR("127.*.*.*"), name, false) || str_starts_with(host, STR("[::1]"));
+}
+
 /* Cuts "http://host:port/base/" into its parts. */
 static bool split_url(struct arena *a, struct str url, struct aws_endpoint *e)
 {
@@ -73,6 +83,7 @@ static bool split_url(struct arena *a, struct str url, struct aws_endpoint *e)
     e->path = base.len == 0 ? STR("/") : arena_printf(a, "/%.*s/", STR_ARG(base));
     e->host =
         str_ends_with(host, usual_port) ? str_slice(host, 0, host.len - usual_port.len) : host;
+    e->is_loopback = is_loopback(host);
     return host.len > 0;
 }
 

@@ -8,7 +8,8 @@ struct aws_endpoint {
     struct str host; /* as in the Host header */
     struct str path; /* "/" or a base path that ends without '/' + "/" */
     struct str signing_region;
-    bool is_custom; /* set by someone; not the cloud's own */
+    bool is_custom;   /* set by someone; not the cloud's own */
+    bool is_loopback; /* on this machine: no proxy stands between */
 };
 
 /* given: absent takes environment, profile, then the cloud. ERR_INPUT for what is no URL or no

@@ -156,20 +156,22 @@ static const struct {
                         {"type", "TrafficRoutingConfiguration"},
                         {"blueGreenDeploymentConfiguration", "BlueGreenDeploymentConfiguration"}};
 
+static struct str codedeploy_stem(struct op *op, struct str member)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(codedeploy_stems); i++) {
+        if (str_equal(member, str_of(codedeploy_stems[i].member))) {
+            return str_of(codedeploy_stems[i].stem);
+        }
+    }
+    struct str rest = str_from(member, 1);
+    int first = member.len == 0 ? ' ' : toupper((unsigned char)member.ptr[0]);
+    return arena_printf(&op->arena, "%c%.*s", first, STR_ARG(rest));
+}
+
 static const struct err_public *codedeploy_error(struct op *op, const struct shape_service *service,
                                                  const struct shape_finding *f)
 {
-    struct str stem = STR_NONE;
-    for (size_t i = 0; i < ARRAY_COUNT(codedeploy_stems); i++) {
-        if (str_equal(f->member, str_of(codedeploy_stems[i].member))) {
-            stem = str_of(codedeploy_stems[i].stem);
-        }
-    }
-    if (!str_is_set(stem) && f->member.len > 0) {
-        struct str rest = str_from(f->member, 1);
-        stem = arena_printf(&op->arena, "%c%.*s", toupper((unsigned char)f->member.ptr[0]),
-                            STR_ARG(rest));
-    }
+    struct str stem = codedeploy_stem(op, f->member);
     struct str name = f->fault == SHAPE_FAULT_MISSING
                           ? arena_printf(&op->arena, "%.*sRequiredException", STR_ARG(stem))
                           : arena_printf(&op->arena, "Invalid%.*sException", STR_ARG(stem));

@@ -9,7 +9,7 @@
 static const char *get_from_process(void *self, const char *name)
 {
     (void)self;
-    return getenv(name); /* lint: getenv */
+    return getenv(name);
 }
 
 const struct aws_env aws_process_env = {.get = get_from_process};

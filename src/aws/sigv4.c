@@ -27,7 +27,7 @@ static struct sha256 make_key(struct str secret, const struct sigv4_scope *scope
 {
     size_t bytes = secret.len + 4;
     char *first = mem_alloc(bytes);
-    memcpy(first, "AWS4", 4);
+    memcpy(first, "AWS4", 4); // NOLINT(bugprone-not-null-terminated-result): a str, no C text
     memcpy(first + 4, secret.ptr, secret.len);
     struct sha256 key = hmac_sha256_of(str_make(first, bytes), scope->date);
     mem_wipe(first, bytes);

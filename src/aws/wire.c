@@ -101,26 +101,33 @@ enum err aws_wire_encode(struct op *op, const struct shape_service *service,
 
 /* ---- results -------------------------------------------------------------------------------- */
 
+/* Stands inside the root element. */
+static enum err decode_root(struct op *op, const struct shape_operation *operation,
+                            struct xml_reader *r, void *ret)
+{
+    struct str name;
+    if (operation->result_wrapper == NULL) {
+        return shape_xml_decode(op, operation->out, r, SHAPE_LENIENT, ret);
+    }
+    memset(ret, 0, operation->out->bytes);
+    while (xml_next_child(r, &name)) {
+        if (!str_equal(name, str_of(operation->result_wrapper))) {
+            (void)xml_skip(r); /* xml_finish tells */
+            continue;
+        }
+        TRY(shape_xml_decode(op, operation->out, r, SHAPE_LENIENT, ret));
+    }
+    return ERR_OK;
+}
+
 static enum err decode_xml(struct op *op, const struct shape_operation *operation, struct str body,
                            void *ret)
 {
     struct xml_reader r;
     struct str name;
     xml_reader_init(&r, &op->arena, body);
-    if (!xml_enter_root(&r, &name)) {
-        return xml_finish(&r, op);
-    }
-    if (operation->result_wrapper == NULL) {
-        TRY(shape_xml_decode(op, operation->out, &r, SHAPE_LENIENT, ret));
-        return xml_finish(&r, op);
-    }
-    memset(ret, 0, operation->out->bytes);
-    while (xml_next_child(&r, &name)) {
-        if (str_equal(name, str_of(operation->result_wrapper))) {
-            TRY(shape_xml_decode(op, operation->out, &r, SHAPE_LENIENT, ret));
-        } else {
-            (void)xml_skip(&r); /* xml_finish tells */
-        }
+    if (xml_enter_root(&r, &name)) {
+        TRY(decode_root(op, operation, &r, ret));
     }
     return xml_finish(&r, op);
 }

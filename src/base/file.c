@@ -82,9 +82,13 @@ enum err file_write(struct op *op, const char *path, struct str text, mode_t mod
     if (fd == -1) {
         return op_fail_errno(op, "could not create \"%s\"", beside.ptr);
     }
-    TRY(write_whole(op, fd, beside.ptr, text));
-    if (rename(beside.ptr, path) == -1) {
-        return op_fail_errno(op, "could not rename \"%s\" to \"%s\"", beside.ptr, path);
+    enum err result = write_whole(op, fd, beside.ptr, text);
+    if (result == ERR_OK && rename(beside.ptr, path) == -1) {
+        result = op_fail_errno(op, "could not rename \"%s\" to \"%s\"", beside.ptr, path);
+    }
+    if (result != ERR_OK) {
+        (void)unlink(beside.ptr);
+        return result;
     }
     return sync_folder_of(op, path);
 }

@@ -4,6 +4,8 @@
 
 #include "base/op.h"
 
+#define HITLESS_VERSION "0.1.0" /* meson.build says the same */
+
 /* What scripts rely on; docs/deploy.md says the same. */
 enum cli_exit {
     CLI_OK = 0,          /* released, or nothing to do */
@@ -63,4 +65,18 @@ struct cli_parsed {
 enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option *options,
                    size_t option_count, struct cli_parsed *ret_parsed);
 
+extern const struct cli_command cli_deploy;
+extern const struct cli_command cli_demo;
+extern const struct cli_command cli_history;
 extern const struct cli_command cli_load;
+extern const struct cli_command cli_logs;
+extern const struct cli_command cli_plan;
+extern const struct cli_command cli_rollback;
+extern const struct cli_command cli_status;
+extern const struct cli_command cli_stop;
+extern const struct cli_command cli_init;
+extern const struct cli_command cli_schema;
+extern const struct cli_command cli_version;
+
+/* `hitless` without a command: where one stands, and what is next. */
+int cli_alone(struct op *op);

@@ -105,7 +105,9 @@ enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option
 
 /* ---- commands ---- */
 
-static const struct cli_command *const own[] = {&cli_load};
+static const struct cli_command *const own[] = {
+    &cli_init, &cli_plan, &cli_deploy, &cli_status,  &cli_history, &cli_rollback,
+    &cli_stop, &cli_logs, &cli_schema, &cli_version, &cli_demo,    &cli_load};
 
 struct commands {
     const struct cli_command *items[COMMANDS_MAX];
@@ -163,7 +165,12 @@ int cli_main(int argc, char **argv, const struct cli_command *more, size_t more_
         CHECK(c.count < COMMANDS_MAX);
         c.items[c.count++] = &more[i];
     }
-    struct str word = argc > 1 ? str_of(argv[1]) : STR("help");
+    if (argc < 2) {
+        auto_op struct op op;
+        op_init(&op);
+        return cli_alone(&op);
+    }
+    struct str word = str_of(argv[1]);
     if (STR_IS(word, "help") || STR_IS(word, "--help") || STR_IS(word, "-h")) {
         show_commands(&c);
         return CLI_OK;

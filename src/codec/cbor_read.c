@@ -324,6 +324,7 @@ static bool read_pieces(struct cbor_reader *r, unsigned major, struct str *ret_t
 static bool read_string(struct cbor_reader *r, unsigned major, const char *error,
                         struct str *ret_text)
 {
+    *ret_text = STR("");
     int first = next_byte(r);
     if (first < 0 || (unsigned)first >> 5 != major) {
         return cbor_refuse(r, first < 0 ? TAIL_TEXT : error);

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-#define PERIOD_S 60
+#define PERIOD_S  60
 #define NAMESPACE STR("AWS/ApplicationELB")
 
 static const char *measure_text(const struct config_rule *r)

@@ -9,8 +9,8 @@
 #define POLL_LOCAL_MS         250
 #define POLL_CLOUD_MS         5000
 
-enum err cloud_open(struct op *op, const struct config_environment *e, const struct cloud_door *door,
-                    struct cloud *ret_cloud)
+enum err cloud_open(struct op *op, const struct config_environment *e,
+                    const struct cloud_door *door, struct cloud *ret_cloud)
 {
     bool is_local = e->target == CONFIG_TARGET_LOCAL;
     struct aws_client_options options = {

@@ -27,8 +27,8 @@ struct cloud {
 
 /* Opens the client and asks who we are: shows that the endpoint answers and the credentials hold.
  * Sets op->region and op->account. Owns: the caller, until cloud_close. */
-enum err cloud_open(struct op *op, const struct config_environment *e, const struct cloud_door *door,
-                    struct cloud *ret_cloud) MUST_USE;
+enum err cloud_open(struct op *op, const struct config_environment *e,
+                    const struct cloud_door *door, struct cloud *ret_cloud) MUST_USE;
 void cloud_close(struct cloud *cloud);
 
 /* Reads the engine's credentials file (AWS shared-credentials format). ERR_NOT_FOUND when a key is

@@ -186,6 +186,10 @@ enum err config_parse(struct op *op, const struct config_source *source, struct 
 const struct config_environment *config_find_environment(const struct config *c, struct str name);
 const char *config_strategy_text(enum config_strategy strategy);
 
+/* Changes the strategy, by its name in the file, with default steps where it needs others; false
+ * when there is none of that name. */
+bool config_use_strategy(struct arena *a, struct str name, struct config_environment *e);
+
 /* docs/configuration.md's table and `hitless schema`, from the same rows. */
 struct buf;
 void config_write_reference(struct buf *to);

@@ -196,6 +196,30 @@ static void fill_steps(struct arena *a, struct config_environment *e)
     }
 }
 
+bool config_use_strategy(struct arena *a, struct str name, struct config_environment *e)
+{
+    static const struct {
+        struct str name;
+        enum config_strategy strategy;
+    } known[] = {{STR_INIT("rolling"), CONFIG_ROLLING},
+                 {STR_INIT("canary"), CONFIG_CANARY},
+                 {STR_INIT("linear"), CONFIG_LINEAR},
+                 {STR_INIT("blue_green"), CONFIG_BLUE_GREEN},
+                 {STR_INIT("all_at_once"), CONFIG_BLUE_GREEN}};
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+        if (!str_equal(known[i].name, name)) {
+            continue;
+        }
+        if (known[i].strategy != e->strategy) {
+            e->strategy = known[i].strategy;
+            e->step_count = 0;
+            fill_steps(a, e);
+        }
+        return true;
+    }
+    return false;
+}
+
 static bool is_even(const struct config_environment *e)
 {
     for (size_t i = 0; i + 1 < e->step_count; i++) {

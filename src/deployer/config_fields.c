@@ -362,7 +362,8 @@ static const struct field environment_fields[] = {
     {.key = "execution_role",
      .kind = FIELD_TEXT,
      .offset = AT(config_environment, execution_role),
-     .doc = "Role that pulls images and reads secrets."},
+     .doc = "Role that pulls images and reads secrets (default: ecsTaskExecutionRole of the "
+            "account)."},
     {.key = "subnets",
      .kind = FIELD_WORDS,
      .offset = AT(config_environment, subnets),

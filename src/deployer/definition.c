@@ -172,6 +172,11 @@ enum err definition_make(struct op *op, const struct place *place, const struct 
     if (str_is_set(place->environment->execution_role)) {
         d.execution_role_arn = place->environment->execution_role;
     }
+    if (!str_is_set(d.execution_role_arn)) {
+        /* Fargate wants one for awslogs; this is the name under which AWS's console makes it. */
+        d.execution_role_arn = arena_printf(
+            &op->arena, "arn:aws:iam::%.*s:role/ecsTaskExecutionRole", STR_ARG(op->account));
+    }
     lay_container(op, place, release, main_container(op, &d, place));
     *ret = d;
     return ERR_OK;

@@ -8,7 +8,7 @@
 struct release {
     struct str
         version; /* label for people: commit, or what --version said; tells itself in VERSION */
-    struct str image; /* absent: the configuration's */
+    struct str image;        /* absent: the configuration's */
     struct config_pairs env; /* over all others, for this release only */
 };
 

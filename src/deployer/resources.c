@@ -245,8 +245,8 @@ enum err resources_find(struct op *op, const struct cloud *cloud, const struct p
     struct resources r = {.port = place->environment->port};
     TRY(resources_find_service(op, cloud, place, &r.service));
     TRY(find_network(op, cloud, place, &r));
-    r.has_balancer = r.service != NULL ? r.service->load_balancers.count > 0
-                                       : place->service->port > 0;
+    r.has_balancer =
+        r.service != NULL ? r.service->load_balancers.count > 0 : place->service->port > 0;
     if (r.has_balancer) {
         TRY(find_traffic(op, cloud, place, &r));
     }

@@ -41,8 +41,8 @@ enum err resources_ensure(struct op *op, const struct cloud *cloud, const struct
                           resources_tell_fn tell, void *self, struct resources *ret) MUST_USE;
 /* Lets the rule name both sides, all weight on the live one: what ECS wants before its own
  * strategies. */
-enum err resources_make_switchable(struct op *op, const struct cloud *cloud, struct resources *r)
-    MUST_USE;
+enum err resources_make_switchable(struct op *op, const struct cloud *cloud,
+                                   struct resources *r) MUST_USE;
 
 /* The weights of both sides as the rule has them now. */
 enum err resources_read_weights(struct op *op, const struct cloud *cloud, const struct resources *r,

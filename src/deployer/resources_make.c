@@ -1,4 +1,5 @@
-/* Making what is missing. Every step looks first, so a run that was cut goes on where it stopped. */
+/* Making what is missing. Every step looks first, so a run that was cut goes on where it stopped.
+ */
 #include "deployer/resources.h"
 
 #include "base/check.h"
@@ -171,8 +172,8 @@ static struct elbv2_actions forward_to(struct arena *a, const struct resources *
             .target_group_arn = r->groups[side], .weight = OPT_I32(side == r->live ? 100 : 0)};
     }
     struct elbv2_actions actions = {.is_set = true};
-    *ARENA_PUSH(a, &actions) = (struct elbv2_action){.type = ELBV2_ACTION_TYPE_ENUM_FORWARD,
-                                                     .forward_config = forward};
+    *ARENA_PUSH(a, &actions) =
+        (struct elbv2_action){.type = ELBV2_ACTION_TYPE_ENUM_FORWARD, .forward_config = forward};
     return actions;
 }
 

@@ -1,7 +1,7 @@
 #include "deployer/shift.h"
 
 #include "base/check.h"
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 
 #define ONE(list_items)   .items = (list_items), .count = 1, .is_set = true
 #define WORDS(list_words) .items = (list_words).items, .count = (list_words).count, .is_set = true
@@ -168,8 +168,8 @@ bool shift_current(const struct ecs_service *service, struct handle *ret_handle)
     bool is_native = service->deployment_configuration != NULL &&
                      service->deployment_configuration->strategy > ECS_DEPLOYMENT_STRATEGY_ROLLING;
     const struct ecs_deployment *primary = primary_of(service);
-    bool is_rolling = primary != NULL &&
-                      primary->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS;
+    bool is_rolling =
+        primary != NULL && primary->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS;
     if (is_native && str_is_set(service->current_service_deployment)) {
         *ret_handle = (struct handle){.kind = HANDLE_NATIVE,
                                       .id = service->current_service_deployment,
@@ -249,8 +249,7 @@ static enum err take_handle(struct op *op, const struct cloud *cloud, const stru
 }
 
 static enum err create(struct op *op, const struct cloud *cloud, const struct place *place,
-                       const struct resources *r, const struct shift_order *order,
-                       struct handle *h)
+                       const struct resources *r, const struct shift_order *order, struct handle *h)
 {
     struct shift_order first = *order;
     first.strategy = CONFIG_ROLLING;
@@ -293,7 +292,7 @@ enum err shift_start(struct op *op, const struct cloud *cloud, const struct plac
         TRY(create(op, cloud, place, r, order, &h));
     } else if (shift_is_codedeploy(r->service)) {
         h.old_task_definition = r->service->task_definition;
-        TRY(codedeploy_start(op, cloud, place, r, order, &h));
+        TRY(cdshift_start(op, cloud, place, r, order, &h));
     } else {
         h.old_task_definition = r->service->task_definition;
         TRY(update(op, cloud, place, r, order, &h));
@@ -305,7 +304,7 @@ enum err shift_start(struct op *op, const struct cloud *cloud, const struct plac
 enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handle *handle)
 {
     if (handle->kind == HANDLE_CODEDEPLOY) {
-        return codedeploy_stop(op, cloud, handle->id);
+        return cdshift_stop(op, cloud, handle->id);
     }
     if (!str_is_set(handle->service_deployment)) {
         return op_fail(op, ERR_STATE, "the deployment %.*s cannot be stopped: ECS lists it not",
@@ -316,4 +315,46 @@ enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handl
         .stop_type = ECS_STOP_SERVICE_DEPLOYMENT_STOP_TYPE_ROLLBACK};
     struct ecs_stop_service_deployment_out out = {0};
     return ecs_call_stop_service_deployment(op, cloud->client, &in, &out);
+}
+
+/* A rolled-back rolling update is told apart from its rollback only in the list of deployments. */
+struct str shift_end_reason(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct handle *handle)
+{
+    struct ecs_created_at after = {
+        .after = OPT_TIME(wall_add(handle->started, DUR_US(-CLOCK_SLACK.us)))};
+    struct ecs_list_service_deployments_in in = {
+        .cluster = place->cluster, .service = place->service_name, .created_at = &after};
+    struct ecs_list_service_deployments_out out = {0};
+    if (handle->kind == HANDLE_CODEDEPLOY ||
+        ecs_call_list_service_deployments(op, cloud->client, &in, &out) != ERR_OK) {
+        op_note_clear(op);
+        return STR_NONE;
+    }
+    for (size_t i = 0; i < out.service_deployments.count; i++) {
+        const struct ecs_service_deployment_brief *b = &out.service_deployments.items[i];
+        if (b->status != ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL && str_is_set(b->status_reason)) {
+            return b->status_reason;
+        }
+    }
+    return STR_NONE;
+}
+
+enum err shift_find_current(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct ecs_service *service, struct handle *ret_handle)
+{
+    if (shift_is_codedeploy(service)) {
+        return cdshift_current(op, cloud, place, ret_handle);
+    }
+    if (!shift_current(service, ret_handle)) {
+        return op_fail(op, ERR_NOT_FOUND, "no deployment of \"%.*s\" is under way",
+                       STR_ARG(place->service_name));
+    }
+    ret_handle->started = clock_wall();
+    if (!str_is_set(ret_handle->service_deployment)) {
+        enum err e = list_newest(op, cloud, place, (wall_t){.us = CLOCK_SLACK.us},
+                                 &ret_handle->service_deployment);
+        return e == ERR_AGAIN ? op_fail(op, ERR_NOT_FOUND, "ECS lists no deployment under way") : e;
+    }
+    return ERR_OK;
 }

@@ -9,9 +9,9 @@ enum handle_kind { HANDLE_ROLLING, HANDLE_NATIVE, HANDLE_CODEDEPLOY };
 /* The very deployment that was started; success is claimed for no other. */
 struct handle {
     enum handle_kind kind;
-    struct str id;                 /* "ecs-svc/...", service deployment ARN, "d-..." */
-    struct str service_deployment; /* ARN; of HANDLE_ROLLING absent until seen */
-    struct str task_definition;    /* ARN that it brings */
+    struct str id;                  /* "ecs-svc/...", service deployment ARN, "d-..." */
+    struct str service_deployment;  /* ARN; of HANDLE_ROLLING absent until seen */
+    struct str task_definition;     /* ARN that it brings */
     struct str old_task_definition; /* absent: the first of the service */
     wall_t started;
 };
@@ -46,6 +46,16 @@ enum err shift_stop(struct op *op, const struct cloud *cloud, const struct handl
 
 /* The deployment of the service that is under way now; false when there is none. */
 bool shift_current(const struct ecs_service *service, struct handle *ret_handle);
+
+/* The same for any controller, with the ARN that shift_stop wants; ERR_NOT_FOUND when nothing is
+ * under way. */
+enum err shift_find_current(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct ecs_service *service, struct handle *ret_handle) MUST_USE;
+
+/* How ECS itself tells the end of the deployment that was started with the handle; absent when it
+ * says nothing. */
+struct str shift_end_reason(struct op *op, const struct cloud *cloud, const struct place *place,
+                            const struct handle *handle);
 
 /* Whether a CODE_DEPLOY service: deployments go another way. */
 bool shift_is_codedeploy(const struct ecs_service *service);

@@ -29,8 +29,7 @@ static enum sight_state judge_other(const struct ecs_deployment *primary,
 }
 
 static enum sight_state judge_own(const struct ecs_deployment *own,
-                                  const struct ecs_deployment *primary,
-                                  const struct handle *handle)
+                                  const struct ecs_deployment *primary, const struct handle *handle)
 {
     if (own != primary) {
         return judge_other(primary, handle);
@@ -119,7 +118,9 @@ void sight_of_native(const struct ecs_service_deployment *d, struct sight *ret)
     s.stage = str_of(stage);
     bool has_rollback = d->rollback != NULL && str_is_set(d->rollback->reason);
     s.reason = has_rollback ? d->rollback->reason : d->status_reason;
-    s.is_stopped_by_person = d->status == ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_REQUESTED ||
+    bool is_called = str_find(s.reason, STR("StopServiceDeployment"), 0) != STR_NOT_FOUND;
+    s.is_stopped_by_person = is_called ||
+                             d->status == ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_REQUESTED ||
                              d->status == ECS_SERVICE_DEPLOYMENT_STATUS_STOP_REQUESTED;
     if (d->target_service_revision != NULL) {
         take_revision(&s.new_side, d->target_service_revision);

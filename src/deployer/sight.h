@@ -6,12 +6,12 @@
 
 enum sight_state {
     SIGHT_GOING,
-    SIGHT_BAKING,       /* all traffic on the new side, the old one ready to take over */
+    SIGHT_BAKING, /* all traffic on the new side, the old one ready to take over */
     SIGHT_ROLLING_BACK,
-    SIGHT_DONE,         /* the very deployment succeeded */
-    SIGHT_ROLLED_BACK,  /* failed; the old version has the traffic */
-    SIGHT_FAILED,       /* failed and not taken back */
-    SIGHT_SUPERSEDED,   /* somebody started another */
+    SIGHT_DONE,        /* the very deployment succeeded */
+    SIGHT_ROLLED_BACK, /* failed; the old version has the traffic */
+    SIGHT_FAILED,      /* failed and not taken back */
+    SIGHT_SUPERSEDED,  /* somebody started another */
 };
 
 struct sight_metrics {
@@ -41,6 +41,7 @@ struct sight {
     struct str stage;  /* "PRODUCTION_TRAFFIC_SHIFT", or absent */
     struct str reason; /* AWS's own words, or absent */
     bool is_stopped_by_person;
+    bool is_ours; /* it was we who stopped it, after a failed verification */
     struct sight_side old_side;
     struct sight_side new_side;
     struct sight_metrics total; /* of the load balancer */

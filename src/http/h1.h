@@ -100,6 +100,7 @@ struct h1_head {
     uint8_t phase;
     bool has_bare_lf;
     uint8_t te_count;
+    uint32_t lookalikes; /* bit of the name that a bad field looks like */
     size_t line_at;
     size_t fields_at;
 };

@@ -88,7 +88,7 @@ static bool spells(struct str name, struct str want, size_t missing_max)
     return want.len - at + missing <= missing_max;
 }
 
-bool h1_is_lookalike(struct str name)
+enum h1_name h1_lookalike(struct str name)
 {
     size_t missing_max = 0;
     for (size_t i = 0; i < name.len; i++) {
@@ -96,8 +96,10 @@ bool h1_is_lookalike(struct str name)
             missing_max = 2; /* a letter of another alphabet may stand for one of these */
         }
     }
-    return spells(name, STR("transferencoding"), missing_max) ||
-           spells(name, STR("contentlength"), missing_max);
+    if (spells(name, STR("transferencoding"), missing_max)) {
+        return H1_TRANSFER_ENCODING;
+    }
+    return spells(name, STR("contentlength"), missing_max) ? H1_CONTENT_LENGTH : H1_OTHER;
 }
 
 static const uint32_t hop_names =
@@ -195,8 +197,11 @@ static void judge_line(struct h1_head *h, const struct line *l, struct h1_field 
         f->flags |= H1_FIELD_BAD;
         h1_note(h, H1_ACCEPTABLE, H1_NON_COMPLIANT_HEADER);
     }
-    if (f->name == H1_OTHER && f->name_len >= 12 && h1_is_lookalike(h1_field_name(h, f))) {
+    enum h1_name like =
+        f->name == H1_OTHER && f->name_len >= 12 ? h1_lookalike(h1_field_name(h, f)) : H1_OTHER;
+    if (like != H1_OTHER) {
         f->flags |= H1_FIELD_BAD;
+        h->lookalikes |= 1u << like;
         h1_note(h, H1_AMBIGUOUS, H1_SUSPICIOUS_HEADER);
     }
     if (l->kind == H1_LINE_LF) {

@@ -42,6 +42,7 @@ void h1_head_init(struct h1_head *h)
     h->phase = H1_PHASE_START;
     h->has_bare_lf = false;
     h->te_count = 0;
+    h->lookalikes = 0;
     h->line_at = 0;
     h->fields_at = 0;
 }
@@ -153,7 +154,11 @@ static enum h1_result read_target(struct h1_head *h)
     if (target.len == 0 || target.ptr[0] == ' ' || target.ptr[target.len - 1] == ' ') {
         return h1_refuse(h, H1_BAD_URI, 400);
     }
-    if (memchr(target.ptr, ' ', target.len) != NULL) {
+    size_t space = str_find_last_char(target, ' ');
+    if (space != STR_NOT_FOUND) {
+        if (str_starts_with(str_from(target, space + 1), STR("HTTP/"))) {
+            return h1_refuse(h, H1_BAD_VERSION, 400); /* two versions */
+        }
         h->has_space_in_target = true;
         h1_note(h, H1_ACCEPTABLE, H1_SPACE_IN_URI);
     }

@@ -77,6 +77,13 @@ static enum h1_result take_framing(struct h1_head *h)
     if ((h->names_seen & (1u << H1_CONTENT_LENGTH | 1u << H1_TRANSFER_ENCODING)) == 0) {
         return H1_DONE;
     }
+    /* the real one and one in disguise: somebody tries to have two */
+    if ((h->lookalikes & h->names_seen & 1u << H1_TRANSFER_ENCODING) != 0) {
+        return h1_refuse(h, H1_MULTIPLE_TE_CHUNKED, 400);
+    }
+    if ((h->lookalikes & h->names_seen & 1u << H1_CONTENT_LENGTH) != 0) {
+        return h1_refuse(h, H1_MULTIPLE_CONTENT_LENGTH, 400);
+    }
     for (size_t i = 0; i < h->field_count; i++) {
         const struct h1_field *f = &h->fields[i];
         enum h1_result r = H1_DONE;

@@ -22,8 +22,9 @@ enum h1_line_end h1_line_end_at(const char *bytes, size_t at, size_t count);
 
 enum h1_result h1_parse_fields(struct h1_head *h, size_t count, size_t bytes_max);
 enum h1_name h1_name_of(struct str name);
-/* "Transfer_Encoding", "content--length", "Transfer-Encod\xc4\xb1ng" and the like. */
-bool h1_is_lookalike(struct str name);
+/* What "Transfer_Encoding", "content--length", "Transfer-Encod\xc4\xb1ng" and the like would be
+ * taken for; H1_OTHER for names of their own. */
+enum h1_name h1_lookalike(struct str name);
 /* What the fields mean together: framing, host, connection. */
 enum h1_result h1_understand_request(struct h1_head *h);
 enum h1_result h1_understand_response(struct h1_head *h, bool is_head);

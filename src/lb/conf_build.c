@@ -152,6 +152,12 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu targets, the limit is %d", STR_ARG(in->arn),
                        in->targets.count, LB_GROUP_TARGETS_MAX);
     }
+    bool is_plain = STR_IS(in->protocol, "HTTP") &&
+                    (!str_is_set(in->check_protocol) || STR_IS(in->check_protocol, "HTTP"));
+    if (OPT_OR(in->is_in_use, true) && !is_plain) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
+                       STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
+    }
     g->arn = arena_str(b->arena, in->arn);
     g->dimension = dimension_of(b->arena, in->arn, STR("targetgroup/"), 0);
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);

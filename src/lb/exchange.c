@@ -198,6 +198,7 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     lb_block_give(&w->blocks, ex->head);
     ex->head = NULL;
     ex->has_begun = false;
+    ex->is_cut = false;
     /* not from here: the caller may itself be on the way out of a try */
     ev_defer(&w->loop, &ex->again, try_again);
 }
@@ -296,18 +297,25 @@ static void sent_all(struct lb_exchange *ex)
     }
 }
 
+/* It takes no more. What it may have answered before is still to be read, and the end behind that
+ * tells the rest. */
 static void send_failed(struct lb_exchange *ex)
 {
-    struct lb_upstream *u = ex->upstream;
-    enum lb_failure why =
-        lb_upstream_got_nothing(u, ex->upstream_sent_before) ? LB_FAIL_UNSENT : LB_FAIL_CLOSED;
-    if (why == LB_FAIL_CLOSED && !ex->has_response) {
-        /* it may have answered before it closed */
-        lb_response_read(ex);
+    bool is_unsent =
+        !ex->has_response && lb_upstream_got_nothing(ex->upstream, ex->upstream_sent_before);
+    if (is_unsent) {
+        drop_upstream(ex, false);
+        lb_exchange_failed(ex, LB_FAIL_UNSENT);
         return;
     }
-    drop_upstream(ex, false);
-    lb_exchange_failed(ex, why);
+    ex->is_cut = true;
+    if (!ex->may_replay) {
+        lb_block_give(&ex->client->worker->blocks, ex->out);
+        ex->out = NULL;
+    } else {
+        ex->out->at = ex->out->end;
+    }
+    lb_upstream_arm(ex->upstream);
 }
 
 void lb_exchange_send(struct lb_exchange *ex)

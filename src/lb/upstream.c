@@ -46,11 +46,11 @@ static void adopt_peer(struct lb_worker *w, const struct lb_target *t)
         /* the index had another owner, which no configuration names any more */
         CHECK(list_is_empty(&pool->idle) && list_is_empty(&pool->busy));
         pool->serial = t->peer->serial;
-        pool->peer = t->peer;
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
         pool->last_idle = DUR_US(0);
     }
+    pool->peer = t->peer; /* also when it was gone for a version or two */
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
 }
@@ -174,10 +174,25 @@ void lb_upstream_close(struct lb_upstream *u)
     }
     u->is_dead = true;
     ev_fd_close(&u->fd);
+    if (u->parked_fd >= 0) {
+        (void)close(u->parked_fd);
+        u->parked_fd = -1;
+    }
     ev_timer_stop(&u->timer);
     lb_count_drop(w, u->slot, LBSTATS_ACTIVE_CONNECTIONS);
     list_add_tail(&w->dead_upstreams, &u->node);
     lb_worker_sweep_later(w);
+}
+
+/* Within one machine there is no path to probe: the plainest congestion control costs least. BBR,
+ * which many hosts have as their default, keeps a model and a pacing timer for each connection. */
+void lb_tune_socket(int fd, const struct net_addr *addr)
+{
+    static const char plain[] = "reno";
+    if (net_addr_is_loopback(addr) && !net_addr_is_unix(addr)) {
+        /* not vital; a kernel without it keeps its default */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof(plain) - 1);
+    }
 }
 
 static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot)
@@ -186,6 +201,7 @@ static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint3
     if (net_dial_errno(&pool->peer->addr, &fd) != 0) {
         return NULL;
     }
+    lb_tune_socket(fd, &pool->peer->addr);
     struct lb_upstream *u = take_upstream(w);
     if (ev_fd_open_ranked(&w->loop, &u->fd, fd, EV_READ | EV_WRITE | EV_PEER_CLOSED, EV_RANK_FIRST,
                           on_upstream) != ERR_OK) {
@@ -194,6 +210,7 @@ static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint3
         return NULL;
     }
     u->worker = w;
+    u->parked_fd = -1;
     u->pool = pool;
     u->slot = slot;
     u->is_connecting = true;
@@ -240,14 +257,52 @@ bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before)
     return is_known && info.tcpi_bytes_acked <= sent_before + 1;
 }
 
+static void fail(struct lb_upstream *u, enum lb_failure why)
+{
+    struct lb_exchange *ex = u->exchange;
+    ex->upstream = NULL;
+    u->exchange = NULL;
+    u->node = (struct list){0};
+    lb_upstream_close(u);
+    lb_exchange_failed(ex, why);
+}
+
+static bool is_client_behind(const struct lb_upstream *u)
+{
+    return u->exchange != NULL && lb_block_waiting(u->exchange->client->back) > 0;
+}
+
+/* A broken connection is reported for ever, but what it brought before must wait. */
+static void park(struct lb_upstream *u)
+{
+    u->parked_fd = ev_fd_release(&u->fd);
+}
+
+static void unpark(struct lb_upstream *u)
+{
+    int fd = u->parked_fd;
+    u->parked_fd = -1;
+    if (ev_fd_open_ranked(&u->worker->loop, &u->fd, fd, EV_READ | EV_PEER_CLOSED, EV_RANK_FIRST,
+                          on_upstream) != ERR_OK) {
+        (void)close(fd);
+        fail(u, LB_FAIL_CLOSED);
+    }
+}
+
 void lb_upstream_arm(struct lb_upstream *u)
 {
     if (u->is_dead) {
         return;
     }
+    if (u->parked_fd >= 0) {
+        if (!is_client_behind(u)) {
+            unpark(u);
+        }
+        return;
+    }
     const struct lb_exchange *ex = u->exchange;
     unsigned wanted = EV_READ | EV_PEER_CLOSED;
-    if (ex != NULL && lb_block_waiting(ex->client->back) > 0) {
+    if (is_client_behind(u)) {
         wanted = 0; /* the client is slow: its window becomes the target's */
     }
     if (u->is_connecting || (ex != NULL && lb_block_waiting(ex->out) > 0)) {
@@ -262,16 +317,6 @@ void lb_upstream_wait(struct lb_upstream *u, dur_t at_most)
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
-
-static void fail(struct lb_upstream *u, enum lb_failure why)
-{
-    struct lb_exchange *ex = u->exchange;
-    ex->upstream = NULL;
-    u->exchange = NULL;
-    u->node = (struct list){0};
-    lb_upstream_close(u);
-    lb_exchange_failed(ex, why);
-}
 
 static void on_connected(struct lb_upstream *u)
 {
@@ -301,6 +346,10 @@ static void on_upstream(struct ev_fd *fd, unsigned ready)
     }
     if (u->is_connecting) {
         on_connected(u);
+        return;
+    }
+    if ((ready & EV_BROKEN) != 0 && is_client_behind(u)) {
+        park(u);
         return;
     }
     if ((ready & (EV_READ | EV_BROKEN)) != 0) {

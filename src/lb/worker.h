@@ -50,6 +50,8 @@ struct lb_upstream {
     uint64_t sent_bytes;
     mono_t idle_since;
     dur_t idle_max; /* configured or announced by Keep-Alive */
+    int parked_fd;  /* broken while its client is slow: not watched until that has caught up; or -1
+                     */
     bool is_connecting;
     bool is_reused;
     bool is_dead;
@@ -116,6 +118,7 @@ struct lb_exchange {
     bool wants_keep_alive; /* the client, and its request allows it */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
+    bool is_cut;    /* the target takes no more of the request; it may still answer */
     bool owes_continue;
     bool has_response; /* its head went to the client */
     bool closes_client;
@@ -264,6 +267,7 @@ void lb_response_read(struct lb_exchange *ex);
 /* A connection for the exchange: from the pool unless is_fresh, else new. False when there was none
  * to get at once (refused). */
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh);
+void lb_tune_socket(int fd, const struct net_addr *addr);
 /* The exchange does not need it any more. */
 void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);

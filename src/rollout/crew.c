@@ -161,9 +161,10 @@ static int compare_moments(wall_t a, wall_t b)
     return (a.us > b.us) - (a.us < b.us);
 }
 
-static int compare_candidates(const void *left, const void *right, void *tasks_ptr)
+static int compare_candidates(const void *left, const void *right, void *crew_ptr)
 {
-    const struct rollout_task *tasks = tasks_ptr;
+    const struct crew *crew = crew_ptr;
+    const struct rollout_task *tasks = crew->tasks;
     const struct crew_member *a = *(struct crew_member *const *)left;
     const struct crew_member *b = *(struct crew_member *const *)right;
     int by_rank = class_rank(a) - class_rank(b);
@@ -253,9 +254,7 @@ static size_t choose_stops(struct arena *a, struct crew *crew, struct stops *s)
             candidates[count++] = &crew->members[i];
         }
     }
-    /* the comparison only reads the tasks; qsort_r has no const argument */
-    qsort_r(candidates, count, sizeof(struct crew_member *), compare_candidates,
-            (void *)(uintptr_t)crew->tasks);
+    qsort_r(candidates, count, sizeof(struct crew_member *), compare_candidates, crew);
     size_t stop_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (takes(s, candidates[i])) {

@@ -168,17 +168,18 @@ static void look(struct turn *t)
 static void open_turn(struct turn *t)
 {
     const struct rollout_sight *s = t->sight;
+    size_t primary_count = 0;
     t->plan.memory = s->memory;
     t->plan.deployments =
         ARENA_ARRAY(t->arena, struct rollout_deployment_next, s->deployment_count + 1);
     for (size_t i = 0; i < s->deployment_count; i++) {
         t->plan.deployments[i].row = s->deployments[i];
         if (s->deployments[i].status == ROLLOUT_PRIMARY) {
-            CHECK(t->primary == NULL);
+            primary_count++;
             t->primary = &t->plan.deployments[i];
         }
     }
-    CHECK(t->primary != NULL);
+    CHECK(primary_count == 1);
 }
 
 static bool is_watched(const struct turn *t)

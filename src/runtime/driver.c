@@ -1,6 +1,7 @@
 #include "runtime/driver.h"
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "runtime/machine_private.h"
 #include "runtime/spec.h"
@@ -80,7 +81,7 @@ void runtime_drop_tasks(struct runtime *rt)
     map_init(&rt->tasks);
 }
 
-void runtime_close(struct runtime *rt)
+void runtime_close(struct runtime *rt) // NOLINT(misc-no-recursion): a mixed one, one level
 {
     if (rt == NULL) {
         return;
@@ -100,6 +101,9 @@ struct runtime_task *runtime_adopt_task(struct runtime *rt, const struct runtime
 void runtime_set_ready(struct runtime *rt)
 {
     CHECK(!rt->is_ready);
+    if (rt->mixed != NULL && !runtime_mixed_may_begin(rt)) {
+        return;
+    }
     rt->is_ready = true;
     size_t at = 0;
     struct str id = STR_NONE;
@@ -177,6 +181,7 @@ static void fail_whole_task(struct runtime_task *t, const char *why)
 
 enum err runtime_start_task(struct runtime *rt, struct op *op, const struct runtime_task_spec *spec)
 {
+    rt = runtime_route_spec(rt, spec);
     if (!rt->is_ready) {
         return op_fail(op, ERR_AGAIN, "the %s runtime is not ready yet", rt->effects->name);
     }
@@ -194,10 +199,12 @@ enum err runtime_start_task(struct runtime *rt, struct op *op, const struct runt
     }
     t = add_task(rt, spec);
     t->has_secrets = true;
+    FAULT_POINT("runtime.before_prepare");
     if (rt->effects->prepare(t, op) != ERR_OK) {
         fail_whole_task(t, op->note.text);
         op_note_clear(op);
     }
+    FAULT_POINT("runtime.after_prepare");
     runtime_task_wake(t);
     return ERR_OK;
 }
@@ -213,6 +220,7 @@ static void ask_to_stop(struct runtime_container *c, bool is_kill, bool is_alone
 static enum err stop_all(struct runtime *rt, struct op *op, struct str task_id, bool is_kill)
 {
     struct runtime_task *t = NULL;
+    rt = runtime_route(rt, task_id);
     TRY(find_task(rt, op, task_id, &t));
     for (size_t i = 0; i < t->spec->container_count; i++) {
         ask_to_stop(t->containers[i], is_kill, false);
@@ -234,6 +242,7 @@ enum err runtime_stop_container(struct runtime *rt, struct op *op, struct str ta
                                 struct str container)
 {
     struct runtime_task *t = NULL;
+    rt = runtime_route(rt, task_id);
     TRY(find_task(rt, op, task_id, &t));
     struct runtime_container *c = runtime_container_find(t, container);
     if (c == NULL) {
@@ -246,6 +255,7 @@ enum err runtime_stop_container(struct runtime *rt, struct op *op, struct str ta
 
 enum err runtime_forget_task(struct runtime *rt, struct op *op, struct str task_id)
 {
+    rt = runtime_route(rt, task_id);
     if (!rt->is_ready) {
         return op_fail(op, ERR_AGAIN, "the %s runtime is not ready yet", rt->effects->name);
     }
@@ -265,6 +275,7 @@ enum err runtime_see_task(struct runtime *rt, struct op *op, struct str task_id,
                           struct runtime_task_sight *ret)
 {
     struct runtime_task *t = NULL;
+    rt = runtime_route(rt, task_id);
     TRY(find_task(rt, op, task_id, &t));
     runtime_see(t, &op->arena, ret);
     return ERR_OK;
@@ -274,6 +285,9 @@ enum err runtime_observe(struct runtime *rt, struct op *op, struct runtime_sight
 {
     if (!rt->is_ready) {
         return op_fail(op, ERR_AGAIN, "the %s runtime is not ready yet", rt->effects->name);
+    }
+    if (rt->is_mixed) {
+        return runtime_mixed_observe(rt, op, ret); // NOLINT(misc-no-recursion): one level
     }
     struct runtime_task_sight *items =
         ARENA_ARRAY(&op->arena, struct runtime_task_sight, rt->tasks.count);
@@ -295,6 +309,7 @@ enum err runtime_get_usage(struct runtime *rt, struct op *op, struct str task_id
                            struct runtime_usage *ret)
 {
     struct runtime_task *t = NULL;
+    rt = runtime_route(rt, task_id);
     TRY(find_task(rt, op, task_id, &t));
     mono_t now = clock_mono();
     bool is_old =

@@ -1,6 +1,7 @@
 #include "runtime/machine.h"
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/depends.h"
@@ -174,7 +175,9 @@ static void begin_start(struct runtime_container *c)
 {
     move_to(c, RUNTIME_PHASE_STARTING);
     set_deadline(c, start_timeout_of(c));
+    FAULT_POINT("runtime.before_start");
     c->task->rt->effects->start(c);
+    FAULT_POINT("runtime.after_start");
 }
 
 static void start_when_it_may(struct runtime_container *c)
@@ -228,7 +231,9 @@ static void stop_when_it_may(struct runtime_container *c)
     c->note.stop_sent_at = clock_wall();
     effects->remember(c);
     set_deadline(c, runtime_stop_timeout_of(c));
+    FAULT_POINT("runtime.before_stop");
     effects->send_stop(c);
+    FAULT_POINT("runtime.after_stop");
 }
 
 static void step_stopping(struct runtime_container *c)
@@ -282,7 +287,9 @@ void runtime_task_step(struct ev_defer *d)
 {
     struct runtime_task *t = CONTAINER_OF(d, struct runtime_task, step);
     if (t->is_removing) {
+        FAULT_POINT("runtime.before_remove");
         t->rt->effects->remove(t);
+        FAULT_POINT("runtime.after_remove");
         return;
     }
     if (str_is_set(t->failure)) {
@@ -389,6 +396,7 @@ void runtime_container_started(struct runtime_container *c, struct str runtime_i
     if (!str_to_c(runtime_id, c->runtime_id, sizeof(c->runtime_id))) {
         log_debug("runtime", "a runtime id of %zu bytes was dropped", runtime_id.len);
     }
+    FAULT_POINT("runtime.started");
     c->started_at = clock_wall();
     move_to(c, RUNTIME_PHASE_RUNNING);
     set_deadline(c, start_timeout_of(c)); /* for those that wait for its health or end */
@@ -402,6 +410,7 @@ void runtime_container_exited(struct runtime_container *c, int32_t code, struct 
     if (c->phase != RUNTIME_PHASE_RUNNING) {
         return;
     }
+    FAULT_POINT("runtime.exited");
     c->exit_code = code;
     c->reason = cut_text(&c->task->arena, reason);
     c->is_out_of_memory = is_out_of_memory;
@@ -425,6 +434,7 @@ void runtime_container_lines(struct runtime_container *c, const struct runtime_l
         return;
     }
     runtime_tell_lines(c, lines, count);
+    FAULT_POINT("runtime.lines_told");
     c->note.log_position = lines[count - 1].position;
     c->task->rt->effects->remember(c);
 }

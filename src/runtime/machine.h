@@ -126,6 +126,8 @@ struct runtime {
     struct map tasks; /* by id */
     bool is_ready;
     bool is_closing;
+    bool is_mixed;         /* mixed.c: its members have the tasks */
+    struct runtime *mixed; /* of a member: whose readiness waits for the others; else NULL */
 };
 
 /* For drivers that wait for nothing more. */

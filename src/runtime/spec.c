@@ -333,11 +333,18 @@ struct runtime_task_spec *runtime_spec_copy(struct arena *arena, struct arena *s
     return to;
 }
 
+/* A copy is ours to write: its texts and lists lie in its arenas. */
+static void *writable(const void *ours)
+{
+    void *same = NULL;
+    memcpy(&same, &ours, sizeof(same));
+    return same;
+}
+
 static void wipe_text(struct str s)
 {
     if (s.len > 0) {
-        /* The bytes are ours: a copy's texts lie in its arena. */
-        explicit_bzero((void *)(uintptr_t)s.ptr, s.len); // NOLINT(performance-no-int-to-ptr): ours
+        explicit_bzero(writable(s.ptr), s.len);
     }
 }
 
@@ -346,8 +353,7 @@ void runtime_spec_wipe(struct runtime_task_spec *copy)
     wipe_text(copy->login.password);
     copy->login = (struct runtime_registry_login){0};
     for (size_t i = 0; i < copy->container_count; i++) {
-        struct runtime_container_spec *c =
-            (struct runtime_container_spec *)(uintptr_t)&copy->containers[i];
+        struct runtime_container_spec *c = writable(&copy->containers[i]);
         for (size_t e = 0; e < c->environment.count; e++) {
             wipe_text(c->environment.items[e].value);
         }

@@ -137,20 +137,17 @@ void runtime_spec_to_json(struct buf *out, const struct runtime_task_spec *spec)
 
 static void read_words(struct json_reader *r, struct runtime_words *ret)
 {
-    struct {
-        struct str *items;
-        size_t count;
-    } list = {0};
+    struct str *items = ARENA_ARRAY(r->arena, struct str, RUNTIME_WORDS_MAX);
+    size_t count = 0;
     json_enter_array(r);
     while (json_next_item(r)) {
-        struct str word = STR_NONE;
-        if (list.count == RUNTIME_WORDS_MAX) {
+        if (count == RUNTIME_WORDS_MAX) {
             json_refuse(r, "too many words");
-        } else if (json_read_string(r, &word)) {
-            *ARENA_PUSH(r->arena, &list) = word;
+            break;
         }
+        json_read_string(r, &items[count++]);
     }
-    *ret = (struct runtime_words){.items = list.items, .count = list.count};
+    *ret = (struct runtime_words){.items = items, .count = count};
 }
 
 static void read_i64(struct json_reader *r, int64_t min, int64_t max, int64_t *ret)
@@ -213,57 +210,73 @@ static void read_object(struct json_reader *r, const struct member *members, siz
     }
 }
 
-#define READ_LIST(r, type, max, members_, ret_items, ret_count)                                  \
-    do {                                                                                         \
-        struct {                                                                                 \
-            type *items;                                                                         \
-            size_t count;                                                                        \
-        } list_ = {0};                                                                           \
-        json_enter_array(r);                                                                     \
-        while (json_next_item(r)) {                                                              \
-            if (list_.count == (max)) {                                                          \
-                json_refuse((r), "too many items");                                              \
-                break;                                                                           \
-            }                                                                                    \
-            read_object((r), (members_), ARRAY_COUNT(members_), ARENA_PUSH((r)->arena, &list_)); \
-        }                                                                                        \
-        (ret_items) = list_.items;                                                               \
-        (ret_count) = list_.count;                                                               \
-    } while (0)
+/* A list of objects of one kind. */
+struct kind {
+    const struct member *members;
+    size_t member_count;
+    size_t bytes; /* of one object */
+    size_t max;
+};
 
-static void read_container(struct json_reader *r, struct runtime_container_spec *c)
+#define KIND(type, members_, max_)                                    \
+    {                                                                 \
+        .members = (members_), .member_count = ARRAY_COUNT(members_), \
+        .bytes = sizeof(struct runtime_##type), .max = (max_)         \
+    }
+
+static const struct kind dependencies = KIND(dependency, dependency_members, RUNTIME_DEPENDS_MAX);
+static const struct kind ports = KIND(port, port_members, RUNTIME_PORTS_MAX);
+static const struct kind labels = KIND(pair, label_members, RUNTIME_LABELS_MAX);
+
+static void *read_list(struct json_reader *r, const struct kind *kind, size_t *ret_count)
 {
-    struct str key = STR_NONE;
-    json_enter_object(r);
-    while (json_next_key(r, &key)) {
-        if (STR_IS(key, "depends_on")) {
-            READ_LIST(r, struct runtime_dependency, RUNTIME_DEPENDS_MAX, dependency_members,
-                      c->depends_on, c->depends_on_count);
-        } else if (STR_IS(key, "ports")) {
-            READ_LIST(r, struct runtime_port, RUNTIME_PORTS_MAX, port_members, c->ports,
-                      c->port_count);
-        } else if (!read_known(r, key, container_members, ARRAY_COUNT(container_members), c)) {
-            json_skip(r);
+    char *items = arena_alloc_array(r->arena, kind->max, kind->bytes);
+    size_t count = 0;
+    json_enter_array(r);
+    while (json_next_item(r)) {
+        if (count == kind->max) {
+            json_refuse(r, "too many items");
+            break;
         }
+        read_object(r, kind->members, kind->member_count, items + count * kind->bytes);
+        count++;
+    }
+    *ret_count = count;
+    return items;
+}
+
+static void read_container_member(struct json_reader *r, struct str key,
+                                  struct runtime_container_spec *c)
+{
+    if (STR_IS(key, "depends_on")) {
+        c->depends_on = read_list(r, &dependencies, &c->depends_on_count);
+    } else if (STR_IS(key, "ports")) {
+        c->ports = read_list(r, &ports, &c->port_count);
+    } else if (!read_known(r, key, container_members, ARRAY_COUNT(container_members), c)) {
+        json_skip(r);
     }
 }
 
 static void read_containers(struct json_reader *r, struct runtime_task_spec *spec)
 {
-    struct {
-        struct runtime_container_spec *items;
-        size_t count;
-    } list = {0};
+    struct runtime_container_spec *items =
+        ARENA_ARRAY(r->arena, struct runtime_container_spec, RUNTIME_CONTAINERS_MAX);
+    size_t count = 0;
     json_enter_array(r);
     while (json_next_item(r)) {
-        if (list.count == RUNTIME_CONTAINERS_MAX) {
+        if (count == RUNTIME_CONTAINERS_MAX) {
             json_refuse(r, "too many containers");
             break;
         }
-        read_container(r, ARENA_PUSH(r->arena, &list));
+        struct str key = STR_NONE;
+        json_enter_object(r);
+        while (json_next_key(r, &key)) {
+            read_container_member(r, key, &items[count]);
+        }
+        count++;
     }
-    spec->containers = list.items;
-    spec->container_count = list.count;
+    spec->containers = items;
+    spec->container_count = count;
 }
 
 static void read_spec(struct json_reader *r, struct runtime_task_spec *spec)
@@ -276,8 +289,7 @@ static void read_spec(struct json_reader *r, struct runtime_task_spec *spec)
         } else if (STR_IS(key, "publishes_ports")) {
             json_read_bool(r, &spec->publishes_ports);
         } else if (STR_IS(key, "labels")) {
-            READ_LIST(r, struct runtime_pair, RUNTIME_LABELS_MAX, label_members, spec->labels.items,
-                      spec->labels.count);
+            spec->labels.items = read_list(r, &labels, &spec->labels.count);
         } else if (STR_IS(key, "containers")) {
             read_containers(r, spec);
         } else {

@@ -31,6 +31,7 @@ struct any_list {
 
 static void copy_slot(struct arena *to, const struct shape *shape, const char *from, char *ret);
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth is the model's */
 static void copy_items(struct arena *to, const struct shape *shape, const struct any_list *from,
                        struct any_list *ret)
 {
@@ -50,6 +51,7 @@ static void copy_items(struct arena *to, const struct shape *shape, const struct
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth is the model's */
 static void copy_members(struct arena *to, const struct shape *shape, const char *from, char *ret)
 {
     for (size_t i = 0; i < shape->member_count; i++) {
@@ -69,8 +71,8 @@ static void copy_members(struct arena *to, const struct shape *shape, const char
 }
 
 /* The depth of shapes is bounded by the models, which are ours. */
-static void copy_slot(struct arena *to, const struct shape *shape, const char *from,
-                      char *ret) // NOLINT(misc-no-recursion): depth is the model's
+/* NOLINTNEXTLINE(misc-no-recursion): depth is the model's */
+static void copy_slot(struct arena *to, const struct shape *shape, const char *from, char *ret)
 {
     switch (shape->type) {
     case SHAPE_STRING:

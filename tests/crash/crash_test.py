@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import rig
 from rig import ACCOUNT, REGION, Engine, wait_until
 
-SCALE = 600
+SCALE = 300 # a canary of five minutes takes one second, an alarm's window a fifth of it
 JOBS = int(os.environ.get("CRASH_JOBS", "6"))
 STEP = int(os.environ.get("CRASH_STEP", "1"))
 

@@ -1,26 +1,43 @@
 #!/usr/bin/env python3
 """Twenty deployments in a row under a constant load, five of them bad: no request is lost.
 
-RUNTIME=process (default) or docker. A request is lost when it was not answered, or answered with an error
+A request is lost when it was not answered, or answered with an error
 that the load balancer made or that the old version made."""
-import json, os, pathlib, subprocess, sys, tempfile, time
+import json, time
 
 import rig
-from rig import ACCOUNT, Engine, Load, Shop, Skip, wait_until
+from rig import ACCOUNT, Docker, Engine, Load, Shop, wait_until
 
 REQUESTS_MIN = 100_000
+RATE = 2000
+PAUSE_S = 0.5 # between two rolling updates, so that each serves for a while
 
 
 class Setup:
+    """Engines of both runtimes; the one on Docker is made when its first test asks for it."""
+
     def __init__(self):
         self.engine = Engine(time_scale=60)
+        self.image = None
+        self.docker = None
         self.total = 0
 
+    def use_docker(self):
+        if self.docker is None:
+            self.docker = Docker()
+            self.engine.close()
+            self.engine, self.image = None, self.docker.image
+            self.engine = Engine("--docker-socket", self.docker.socket, time_scale=60, runtime="docker")
+
     def show_log(self):
-        self.engine.show_log()
+        if self.engine:
+            self.engine.show_log()
 
     def close(self):
-        self.engine.close()
+        if self.engine:
+            self.engine.close()
+        if self.docker:
+            self.docker.close()
 
 
 def lost(account, rows, bad_versions):
@@ -29,10 +46,11 @@ def lost(account, rows, bad_versions):
 
 
 def test_ten_rolling_updates_two_of_them_bad_lose_nothing(setup):
-    shop = Shop(setup.engine, name="rolling", desired=2, deregistration_s=10)
-    load = Load(shop.address, rate=1500)
+    shop = Shop(setup.engine, name="rolling", desired=2, deregistration_s=10, image=setup.image)
+    load = Load(shop.address, rate=RATE)
     good = "v1"
     for number in range(2, 12):
+        time.sleep(PAUSE_S)
         is_bad = number in (5, 9)
         version = f"v{number}"
         definition = shop.register(VERSION=version, **({"CRASH_AT_START": 1} if is_bad else {}))
@@ -100,9 +118,10 @@ def wait_ended(deploy, deployment, timeout_s=60):
 
 
 def test_ten_canaries_three_of_them_bad_lose_nothing_but_what_the_bad_ones_answered(setup):
-    shop = Shop(setup.engine, controller="CODE_DEPLOY", name="canary", desired=2, deregistration_s=10)
+    shop = Shop(setup.engine, controller="CODE_DEPLOY", name="canary", desired=2, deregistration_s=10,
+                image=setup.image)
     deploy, cloudwatch = canary_group(setup.engine, shop)
-    load = Load(shop.address, rate=1500)
+    load = Load(shop.address, rate=RATE)
     good, bad_versions, shares = "v1", set(), []
     for number in range(2, 12):
         is_bad = number in (4, 7, 10)
@@ -133,7 +152,19 @@ def test_there_were_requests_enough_to_say_so(setup):
     assert setup.total >= REQUESTS_MIN, setup.total
 
 
+def test_on_docker_ten_rolling_updates_two_of_them_bad_lose_nothing(setup):
+    setup.use_docker()
+    test_ten_rolling_updates_two_of_them_bad_lose_nothing(setup)
+
+
+def test_on_docker_ten_canaries_three_of_them_bad_lose_nothing_but_what_the_bad_ones_answered(setup):
+    setup.use_docker()
+    test_ten_canaries_three_of_them_bad_lose_nothing_but_what_the_bad_ones_answered(setup)
+
+
 if __name__ == "__main__":
     rig.run_tests([test_ten_rolling_updates_two_of_them_bad_lose_nothing,
                    test_ten_canaries_three_of_them_bad_lose_nothing_but_what_the_bad_ones_answered,
-                   test_there_were_requests_enough_to_say_so], Setup)
+                   test_there_were_requests_enough_to_say_so,
+                   test_on_docker_ten_rolling_updates_two_of_them_bad_lose_nothing,
+                   test_on_docker_ten_canaries_three_of_them_bad_lose_nothing_but_what_the_bad_ones_answered], Setup)

@@ -225,8 +225,8 @@ class Load:
         return json.loads(out.splitlines()[-1])
 
 
-def shop_container(name="shop", port=8080, **env):
-    return {"name": name, "image": f"dir://{SHOP_DIR}", "command": ["./shop"], "essential": True,
+def shop_container(name="shop", port=8080, image=None, **env):
+    return {"name": name, "image": image or f"dir://{SHOP_DIR}", "command": ["./shop"], "essential": True,
             "portMappings": [{"containerPort": port}],
             "environment": [{"name": k, "value": str(v)} for k, v in env.items()]}
 
@@ -235,8 +235,8 @@ class Shop:
     """A cluster, a load balancer with two target groups, and a service of the shop, made with boto3."""
 
     def __init__(self, engine, controller="ECS", name="shop", desired=2, version="v1", deregistration_s=5,
-                 circuit_breaker=True):
-        self.engine, self.name, self.controller = engine, name, controller
+                 circuit_breaker=True, image=None):
+        self.engine, self.name, self.controller, self.image = engine, name, controller, image
         self.ecs, self.elb = engine.client("ecs"), engine.client("elbv2")
         subnets = [s["SubnetId"] for s in engine.client("ec2").describe_subnets()["Subnets"]]
         self.cluster = self.ecs.create_cluster(clusterName=f"{name}-cluster")["cluster"]["clusterName"]
@@ -272,7 +272,7 @@ class Shop:
     def register(self, **env):
         answer = self.ecs.register_task_definition(
             family=self.name, executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/ecsTaskExecutionRole", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512",
-            containerDefinitions=[{**shop_container(**env), "logConfiguration": {
+            containerDefinitions=[{**shop_container(image=self.image, **env), "logConfiguration": {
                 "logDriver": "awslogs", "options": {"awslogs-group": f"/ecs/{self.name}", "awslogs-region": REGION,
                                                     "awslogs-stream-prefix": "ecs", "awslogs-create-group": "true"}}}])
         return answer["taskDefinition"]["taskDefinitionArn"]
@@ -304,3 +304,54 @@ class Shop:
 
     def get(self, path="/"):
         return http_get(self.address, path)
+
+
+class Docker:
+    """A Docker Engine for the tests: the machine's own where one answers, else one that is started here (as
+    root, where docker.io is installed), with an image of the shop in it. Raises Skip where neither is to be had."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hitless-docker-"))
+        self.process = None
+        if shutil.which("docker") is None:
+            raise Skip("no docker command here")
+        self.socket = "/var/run/docker.sock"
+        if not self.answers():
+            self.start()
+        self.image = "hitless-e2e/shop:1"
+        self.make_image()
+
+    def run(self, *words, **options):
+        return subprocess.run(["docker", "-H", f"unix://{self.socket}", *words], capture_output=True, **options)
+
+    def answers(self):
+        return os.path.exists(self.socket) and self.run("version").returncode == 0
+
+    def start(self):
+        if shutil.which("dockerd") is None or os.geteuid() != 0:
+            raise Skip("no Docker Engine answers, and none can be started here")
+        self.socket = str(self.folder / "docker.sock")
+        log = open(self.folder / "log", "w")
+        self.process = subprocess.Popen(
+            ["dockerd", "-H", f"unix://{self.socket}", "--data-root", str(self.folder / "data"), "--exec-root",
+             str(self.folder / "exec"), "--pidfile", str(self.folder / "pid")], stdout=log, stderr=log)
+        try:
+            wait_until("dockerd answers", self.answers, 30, 0.2)
+        except AssertionError:
+            text = (self.folder / "log").read_text()[-300:]
+            self.close()
+            raise Skip(f"dockerd does not start here: {text}")
+
+    def make_image(self):
+        program = self.folder / "shop"
+        subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-static", "-o", str(program),
+                        str(ROOT / "examples/shop/shop.c")], check=True)
+        tar = subprocess.run(["tar", "-C", str(self.folder), "-c", "shop"], capture_output=True, check=True).stdout
+        done = self.run("import", "-", self.image, input=tar)
+        assert done.returncode == 0, done.stderr
+
+    def close(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(60)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -7,30 +7,35 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
+/* One piece, to its end or to the end of the body; *rest is what is left of it. */
+static enum h1_result decode_piece(struct h1_chunked *c, struct str *rest, struct buf *body)
+{
+    enum h1_result r = H1_MORE;
+    while (r == H1_MORE && rest->len > 0) {
+        struct str data;
+        size_t before = rest->len;
+        r = h1_chunked_next(c, rest, &data);
+        CHECK(rest->len <= before);
+        buf_add(body, data);
+    }
+    return r;
+}
+
 static enum h1_result decode(const char *text, size_t count, size_t step, struct buf *body,
                              size_t *ret_used)
 {
     struct h1_chunked c;
     h1_chunked_init(&c);
+    enum h1_result r = H1_MORE;
     size_t used = 0;
-    while (used < count) {
+    while (r == H1_MORE && used < count) {
         size_t left = count - used < step ? count - used : step;
         struct str rest = str_make(text + used, left);
-        while (rest.len > 0) {
-            struct str data;
-            size_t before = rest.len;
-            enum h1_result r = h1_chunked_next(&c, &rest, &data);
-            buf_add(body, data);
-            CHECK(rest.len <= before);
-            if (r != H1_MORE) {
-                *ret_used = used + left - rest.len;
-                return r;
-            }
-        }
-        used += left;
+        r = decode_piece(&c, &rest, body);
+        used += left - rest.len;
     }
     *ret_used = used;
-    return H1_MORE;
+    return r;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)

@@ -10,10 +10,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TEST_SECONDS_MAX 60
+#define TEST_SECONDS_MAX  60
+#define TEST_REASON_BYTES 256
 
 static struct test_case *cases;
 static size_t failure_count;
@@ -21,6 +23,7 @@ static const char *context_name;
 static unsigned long long context_value;
 static char folder[64];
 static struct op file_op;
+static char *skip_reason; /* shared with the children; "": not skipped */
 
 void test_register(struct test_case *t)
 {
@@ -74,6 +77,13 @@ void test_leave(void)
 {
     finish();
     _exit(1);
+}
+
+void test_skip(const char *why)
+{
+    (void)snprintf(skip_reason, TEST_REASON_BYTES, "%s", why);
+    finish();
+    _exit(0);
 }
 
 bool test_expect_int(const char *file, int line, const char *what, long long got, long long want)
@@ -166,6 +176,7 @@ static void run_child(const struct test_case *t)
 static bool run_case(const struct test_case *t)
 {
     fflush(stdout);
+    skip_reason[0] = '\0';
     pid_t pid = fork();
     if (pid == 0) {
         run_child(t);
@@ -199,6 +210,11 @@ static size_t reverse_cases(void)
 int main(int argc, char **argv)
 {
     const char *only = argc > 1 ? argv[1] : NULL;
+    skip_reason =
+        mmap(NULL, TEST_REASON_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (skip_reason == MAP_FAILED) {
+        return 1;
+    }
     size_t count = reverse_cases();
     size_t failed = 0;
     size_t number = 0;
@@ -211,7 +227,8 @@ int main(int argc, char **argv)
         }
         bool passed = run_case(t);
         failed += !passed;
-        printf("%sok %zu %s\n", passed ? "" : "not ", number, t->name);
+        printf("%sok %zu %s%s%s\n", passed ? "" : "not ", number, t->name,
+               skip_reason[0] == '\0' ? "" : " # SKIP ", skip_reason);
     }
     return failed == 0 ? 0 : 1;
 }

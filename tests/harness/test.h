@@ -23,6 +23,8 @@ _Noreturn void test_leave(void);
 /* Every failure from here on is printed with this, for tests that run many cases: ("seed", 17). */
 void test_context(const char *name, unsigned long long value);
 size_t test_failure_count(void);
+/* Leaves the test: what it needs is not on this machine. TAP says so, with the reason. */
+_Noreturn void test_skip(const char *why);
 bool test_expect_int(const char *file, int line, const char *what, long long got, long long want);
 bool test_expect_str(const char *file, int line, const char *what, struct str got, struct str want);
 bool test_expect_true(const char *file, int line, const char *what, bool got);

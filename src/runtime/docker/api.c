@@ -26,7 +26,9 @@ static void on_http_done(struct httpio_call *http, const struct httpio_result *r
         .message = str_of(result->text),
     };
     if (result->err == ERR_OK && result->status >= 400) {
-        answer.message = docker_json_text(&a, result->body, "message");
+        struct str words = docker_json_text(&a, result->body, "message");
+        answer.message =
+            str_is_set(words) ? arena_printf(&a, DOCKER_WORDS "%.*s", STR_ARG(words)) : STR_NONE;
     }
     if (!str_is_set(answer.message)) {
         answer.message = arena_printf(&a, "docker answered with status %u", result->status);

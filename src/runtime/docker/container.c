@@ -57,9 +57,8 @@ static struct str explain(struct docker_container *dc, struct str message)
 static void fail_start(struct docker_container *dc, const char *kind, struct str message)
 {
     struct str whole = explain(dc, message);
-    runtime_container_failed(&dc->c, arena_printf(&dc->c.task->arena,
-                                                  "%s: Error response from daemon: %.*s", kind,
-                                                  STR_ARG(whole)));
+    runtime_container_failed(&dc->c,
+                             arena_printf(&dc->c.task->arena, "%s: %.*s", kind, STR_ARG(whole)));
 }
 
 static void on_started(struct docker_call *call, const struct docker_answer *answer)
@@ -251,7 +250,9 @@ static void take_sight(struct docker_container *dc, struct arena *a, struct str 
     struct str status = docker_json_text(a, json, "State|Status");
     if (c->phase == RUNTIME_PHASE_STARTING && STR_IS(status, "created")) {
         if (!docker_call_is_running(&dc->main)) {
-            fail_start(dc, "CannotStartContainerError", docker_json_text(a, json, "State|Error"));
+            struct str error = docker_json_text(a, json, "State|Error");
+            fail_start(dc, "CannotStartContainerError",
+                       arena_printf(a, DOCKER_WORDS "%.*s", STR_ARG(error)));
         }
         return;
     }

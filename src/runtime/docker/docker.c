@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "codec/json.h"
 #include "codec/urlenc.h"
 #include "runtime/depends.h"
 #include "runtime/docker/internal.h"
@@ -215,20 +216,40 @@ static void on_events_head(struct httpio_call *http, const struct h1_head *head)
     }
 }
 
-static void follow_events(struct docker *d)
+/* {"type":["container"],"event":["die"],"label":["hitless.instance=..."]} */
+static void write_filter(const struct docker *d, struct buf *target)
 {
     struct arena a;
     arena_init(&a);
+    const struct runtime_pair members[] = {
+        {STR("type"), STR("container")},
+        {STR("event"), STR("die")},
+        {STR("label"), arena_printf(&a, "hitless.instance=%s", d->instance)},
+    };
+    auto_buf struct buf json;
+    buf_init(&json, 16384);
+    struct json_writer w;
+    json_writer_init(&w, &json);
+    json_begin_object(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
+        json_key(&w, members[i].name);
+        json_begin_array(&w);
+        json_add_string(&w, members[i].value);
+        json_end_array(&w);
+    }
+    json_end_object(&w);
+    url_encode(target, buf_str(&json), false);
+    arena_fini(&a);
+}
+
+static void follow_events(struct docker *d)
+{
     buf_reset(&d->event_line);
     struct buf target;
-    buf_init(&target, 8192);
+    buf_init(&target, 65536);
     /* From a moment ago on: what happens before Docker has begun to listen for us is told too. */
     buf_addf(&target, "/events?since=%lld&filters=", (long long)(clock_wall().us / 1000000 - 1));
-    struct str filter = arena_printf(&a,
-                                     "{\"type\":[\"container\"],\"event\":[\"die\"],"
-                                     "\"label\":[\"hitless.instance=%s\"]}",
-                                     d->instance);
-    url_encode(&target, filter, false);
+    write_filter(d, &target);
     struct docker_request request = {
         .method = STR("GET"),
         .target = buf_str(&target),
@@ -239,7 +260,6 @@ static void follow_events(struct docker *d)
     };
     docker_call_start(d, &d->events, &request, on_events_done);
     buf_fini(&target);
-    arena_fini(&a);
 }
 
 /* ---- birth ------------------------------------------------------------------------------------
@@ -419,19 +439,6 @@ static const struct runtime_effects effects = {
     .close = close_docker,
 };
 
-/* It becomes part of a filter's JSON. */
-static bool is_instance(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_' || c == '.')) {
-            return false;
-        }
-    }
-    return s.len > 0;
-}
-
 static enum err set_up(struct op *op, struct docker *d, const struct runtime_docker_config *config)
 {
     struct str addr = arena_printf(&op->arena, "unix:%s", config->socket_path);
@@ -439,9 +446,8 @@ static enum err set_up(struct op *op, struct docker *d, const struct runtime_doc
         return op_fail(op, ERR_INPUT, "\"%s\" is no path of a socket", config->socket_path);
     }
     if (!str_to_c(str_of(config->state_folder), d->state_folder, sizeof(d->state_folder)) ||
-        !str_to_c(str_of(config->instance), d->instance, sizeof(d->instance)) ||
-        !is_instance(str_of(d->instance))) {
-        return op_fail(op, ERR_INPUT, "the state folder or the instance's name is not usable");
+        !str_to_c(str_of(config->instance), d->instance, sizeof(d->instance))) {
+        return op_fail(op, ERR_LIMIT, "the state folder or the instance's name is too long");
     }
     TRY(file_make_folder(op, d->state_folder, RUNTIME_FOLDER_MODE));
     TRY(adopt_tasks(d, op));

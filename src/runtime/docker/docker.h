@@ -7,7 +7,9 @@
 struct runtime_docker_config {
     const char *socket_path;  /* "/var/run/docker.sock" */
     const char *state_folder; /* log positions; made when missing */
-    const char *instance; /* label hitless.instance: engines that share a Docker see their own */
+    /* Label hitless.instance: engines that share a Docker see their own. Any text that stays the
+     * same, the state folder for instance. */
+    const char *instance;
 };
 
 /* on_ready comes when Docker has answered; until then it is tried again. Owns: *ret, until

@@ -12,6 +12,7 @@
 #define DOCKER_RETRY         DUR_MS(500)
 #define DOCKER_START_LIMIT   DUR_MIN(5) /* one call; the machine has its own limits */
 #define DOCKER_PULL_SILENCE  DUR_MIN(5)
+#define DOCKER_WORDS         "Error response from daemon: " /* as its own client says */
 #define DOCKER_OUT_OF_MEMORY "OutOfMemoryError: Container killed due to memory usage"
 
 /* ---- calls (api.c) ----------------------------------------------------------------------------
@@ -65,7 +66,7 @@ static inline bool docker_is_success(const struct docker_answer *answer)
 struct docker {
     struct runtime rt;
     char state_folder[DOCKER_PATH_BYTES];
-    char instance[128];
+    char instance[DOCKER_PATH_BYTES];
     struct net_addr addr;
     char version[16];          /* "/v1.41"; "" before it is known */
     char platform[64];         /* of the engine: "linux/amd64" */

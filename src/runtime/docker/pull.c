@@ -17,11 +17,8 @@ static void look_at_image(struct docker_container *dc, docker_done_fn *on_done);
 static void fail_pull(struct docker_container *dc, struct str message)
 {
     struct runtime_container *c = &dc->c;
-    runtime_container_failed(c,
-                             arena_printf(&c->task->arena,
-                                          "CannotPullContainerError: Error response from daemon: "
-                                          "%.*s",
-                                          STR_ARG(message)));
+    runtime_container_failed(
+        c, arena_printf(&c->task->arena, "CannotPullContainerError: %.*s", STR_ARG(message)));
 }
 
 static bool parse_image(const struct docker_container *dc, struct docker_image *ret)
@@ -72,8 +69,11 @@ static void take_pull_line(struct docker_container *dc)
     struct arena a;
     arena_init(&a);
     struct str error = docker_json_text(&a, buf_str(&dc->pull_line), "error");
+    if (!str_is_set(error)) { /* the body of a refusal */
+        error = docker_json_text(&a, buf_str(&dc->pull_line), "message");
+    }
     if (str_is_set(error)) {
-        dc->pull_error = arena_str(&dc->c.task->arena, error);
+        dc->pull_error = arena_printf(&dc->c.task->arena, DOCKER_WORDS "%.*s", STR_ARG(error));
     }
     arena_fini(&a);
     buf_reset(&dc->pull_line);

@@ -317,18 +317,22 @@ size_t runtime_cgroup_kill(const struct cgroup_setup *setup, struct str task_id)
     return count;
 }
 
+static void remove_group(struct path folder)
+{
+    if (rmdir(folder.text) == -1 && errno != ENOENT) {
+        log_debug("runtime", "\"%s\" was not removed: %s", folder.text, strerror(errno));
+    }
+}
+
 void runtime_cgroup_remove(const struct cgroup_setup *setup, struct str task_id,
                            size_t container_count)
 {
     struct trees trees = trees_of(setup);
     for (size_t i = 0; i < trees.count; i++) {
         for (size_t c = 0; c < container_count; c++) {
-            (void)rmdir(container_path(setup, trees.items[i], task_id, c).text);
+            remove_group(container_path(setup, trees.items[i], task_id, c));
         }
-        struct path folder = task_path(setup, trees.items[i], task_id);
-        if (rmdir(folder.text) == -1 && errno != ENOENT) {
-            log_debug("runtime", "\"%s\" was not removed: %s", folder.text, strerror(errno));
-        }
+        remove_group(task_path(setup, trees.items[i], task_id));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "proc/spawn.h"
 #include "runtime/process/procfs.h"
@@ -389,6 +390,7 @@ static enum err start(struct op *op, struct process_container *pc)
     TRY(process_make_launch(op, &pc->c, &launch));
     TRY(make_launch_file(op, &launch, &launch_fd));
     TRY(runtime_keep_lock(op, pc->folder_fd, &lock_fd));
+    FAULT_POINT("process.locked");
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == -1) {
         return op_fail_errno(op, "could not make a pair of sockets");
@@ -396,6 +398,7 @@ static enum err start(struct op *op, struct process_container *pc)
     auto_fd int ours = ends[0];
     auto_fd int theirs = ends[1];
     TRY(spawn_shim(op, pc, theirs, launch_fd, lock_fd));
+    FAULT_POINT("process.spawned");
     if (open_link(pc, ours)) {
         (void)steal_fd(&ours);
     } else {

@@ -75,12 +75,20 @@ static bool has_room(const struct journal_writer *w)
     return w->fd != -1 && w->end - w->starts[w->segment_count - 1] < JOURNAL_SEGMENT_BYTES;
 }
 
+/* writev does not write to what it reads from; its prototype cannot say so. */
+static void *plain(const void *bytes)
+{
+    void *same = NULL;
+    memcpy(&same, &bytes, sizeof(same));
+    return same;
+}
+
 /* All of it or nothing, so that a reader never takes the end of one record for the next. */
 static bool append(struct journal_writer *w, const struct head *head, struct str line)
 {
     struct iovec pieces[] = {
-        {.iov_base = (void *)(uintptr_t)head, .iov_len = sizeof(*head)},
-        {.iov_base = (void *)(uintptr_t)line.ptr, .iov_len = line.len},
+        {.iov_base = plain(head), .iov_len = sizeof(*head)},
+        {.iov_base = plain(line.ptr), .iov_len = line.len},
     };
     ssize_t want = (ssize_t)(sizeof(*head) + line.len);
     ssize_t wrote = writev(w->fd, pieces, 2);

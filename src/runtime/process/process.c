@@ -9,7 +9,9 @@
 #include "proc/spawn.h"
 #include "runtime/process/internal.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SAMPLE_INTERVAL DUR_S(2)
 /* "/<32 hex>/9/app.sock" below the run folder must fit into a socket's address. */
@@ -61,6 +63,24 @@ static void on_get_ready(struct ev_defer *d)
     runtime_set_ready(&CONTAINER_OF(d, struct process, get_ready)->rt);
 }
 
+/* The same path gives the same folder, so the next control finds the sockets again. In /tmp others
+ * could have made it first: it must be ours. */
+static enum err make_short_folder(struct op *op, struct process *p)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (const char *at = p->run_folder; *at != '\0'; at++) {
+        hash = (hash ^ (uint8_t)*at) * 1099511628211u;
+    }
+    (void)snprintf(p->run_folder, sizeof(p->run_folder), "%s/hitless-%016llx",
+                   geteuid() == 0 ? "/run" : "/tmp", (unsigned long long)hash);
+    TRY(file_make_folder(op, p->run_folder, 0711));
+    struct stat st;
+    if (lstat(p->run_folder, &st) == -1 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        return op_fail(op, ERR_DENIED, "the run folder \"%s\" is not ours", p->run_folder);
+    }
+    return ERR_OK;
+}
+
 static enum err set_paths(struct op *op, struct process *p,
                           const struct runtime_process_config *config)
 {
@@ -70,13 +90,10 @@ static enum err set_paths(struct op *op, struct process *p,
         !str_to_c(str_of(shim), p->shim_path, sizeof(p->shim_path))) {
         return op_fail(op, ERR_LIMIT, "a path has more than %d bytes", PROCESS_PATH_BYTES - 1);
     }
-    if (strlen(p->run_folder) > RUN_FOLDER_BYTES_MAX) {
-        return op_fail(op, ERR_LIMIT,
-                       "the run folder \"%s\" has more than %zu bytes; sockets lie in it, whose "
-                       "paths the kernel limits",
-                       p->run_folder, RUN_FOLDER_BYTES_MAX);
-    }
     TRY(file_make_folder(op, p->state_folder, 0700));
+    if (strlen(p->run_folder) > RUN_FOLDER_BYTES_MAX) {
+        return make_short_folder(op, p);
+    }
     return file_make_folder(op, p->run_folder, 0711);
 }
 

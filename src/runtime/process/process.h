@@ -15,9 +15,11 @@
 
 struct runtime_process_config {
     const char *state_folder; /* made when missing */
-    const char *run_folder;   /* short, sockets' paths have 107 bytes at most; made when missing */
-    const char *shim_path;    /* the executable to start as shim; NULL: /proc/self/exe */
-    bool has_cgroups;         /* false: never make cgroups */
+    /* Made when missing. Sockets' paths have 107 bytes at most: where this one is too long,
+     * "/run/hitless-<hash of the path>" ("/tmp/..." when not root) stands for it. */
+    const char *run_folder;
+    const char *shim_path; /* the executable to start as shim; NULL: /proc/self/exe */
+    bool has_cgroups;      /* false: never make cgroups */
 };
 
 /* on_ready comes from the loop's first turn. Owns: *ret, until runtime_close(). */

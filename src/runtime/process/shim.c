@@ -29,6 +29,7 @@
 #define SWEEP_INTERVAL  DUR_MS(10)
 #define DRAIN_LIMIT     DUR_S(1)   /* for output whose pipe somebody outside still holds */
 #define LOG_AHEAD_BYTES (8u << 20) /* unread; beyond, the command waits in write() */
+#define OWNER_INTERVAL  DUR_S(2)
 #define READ_BYTES      65536
 
 struct shim;
@@ -56,6 +57,7 @@ struct shim {
     wall_t ended_at;
     bool is_over; /* the command has ended */
     struct ev_timer sweep;
+    struct ev_timer owner;
     mono_t drain_until;
     pid_t probe; /* 0: none runs */
     int64_t probe_id;
@@ -266,6 +268,25 @@ static void on_signal(struct ev_signal *signals, int number)
 
 /* ---- orders ---------------------------------------------------------------------------------- */
 
+static void kill_all(const struct shim *s)
+{
+    if (s->command != 0) {
+        (void)kill(-s->command, SIGKILL);
+        (void)kill(s->command, SIGKILL); /* had it left its group */
+    }
+}
+
+/* Whose folder was removed is nobody's: no control will ever find it again, so it ends. */
+static void on_owner(struct ev_timer *timer)
+{
+    struct shim *s = CONTAINER_OF(timer, struct shim, owner);
+    struct stat st;
+    if (fstat(s->folder_fd, &st) == 0 && st.st_nlink == 0) {
+        kill_all(s);
+    }
+    ev_timer_set(&s->loop, &s->owner, OWNER_INTERVAL, on_owner);
+}
+
 static void obey(struct shim *s, const struct shim_message *m)
 {
     switch (m->kind) {
@@ -276,10 +297,7 @@ static void obey(struct shim *s, const struct shim_message *m)
         }
         return;
     case SHIM_KILL:
-        if (s->command != 0) {
-            (void)kill(-s->command, SIGKILL);
-            (void)kill(s->command, SIGKILL); /* had it left its group */
-        }
+        kill_all(s);
         return;
     case SHIM_PROBE:
         begin_probe(s, m->a, DUR_US(m->b < 0 ? 0 : m->b));
@@ -446,6 +464,7 @@ static enum err begin(struct shim *s)
     TRY(start_command(s));
     (void)fcntl(SHIM_LINK_FD, F_SETFL, O_NONBLOCK);
     take_link(s, SHIM_LINK_FD);
+    ev_timer_set(&s->loop, &s->owner, OWNER_INTERVAL, on_owner);
     return ERR_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "net/socket.h"
@@ -105,6 +106,7 @@ enum err process_task_prepare(struct runtime_task *t, struct op *op)
     TRY(file_make_folder(op, run, 0711));
     TRY(make_container_folders(op, t, folder, run));
     TRY(runtime_cgroup_make_task(op, &p->cgroups, t->spec));
+    FAULT_POINT("process.before_spec");
     TRY(file_write(op, arena_printf(&op->arena, "%s/address", folder).ptr, str_of(t->address),
                    0600));
     return runtime_kept_write_spec(op, folder, t->spec);
@@ -143,12 +145,16 @@ static bool has_living_shim(struct op *op, const char *folder)
     return false;
 }
 
-/* Without a whole description nothing was started; with a damaged one, something may live. */
-static void give_up_folder(struct process *p, struct op *op, const char *name)
+/* Without a description nothing was started; with a damaged one, something may live. */
+static void give_up_folder(struct process *p, struct op *op, const char *name, enum err why)
 {
     const char *folder = arena_printf(&op->arena, "%s/%s", p->state_folder, name).ptr;
-    log_warn("runtime", "the task folder \"%s\" cannot be used: %s", folder, op->note.text);
+    if (why != ERR_NOT_FOUND) {
+        log_warn("runtime", "the task folder \"%s\" cannot be used: %s", folder, op->note.text);
+    }
     if (!has_living_shim(op, folder)) {
+        runtime_cgroup_remove(&p->cgroups, str_of(name), RUNTIME_CONTAINERS_MAX);
+        runtime_kept_remove_folder(arena_printf(&op->arena, "%s/%s", p->run_folder, name).ptr);
         runtime_kept_remove(folder);
     }
     op_note_clear(op);
@@ -164,8 +170,9 @@ enum err process_tasks_adopt(struct process *p, struct op *op)
         if (!runtime_task_id_is_valid(str_of(e->d_name))) {
             continue;
         }
-        if (adopt_task(p, op, e->d_name) != ERR_OK) {
-            give_up_folder(p, op, e->d_name);
+        enum err why = adopt_task(p, op, e->d_name);
+        if (why != ERR_OK) {
+            give_up_folder(p, op, e->d_name, why);
         }
     }
     (void)closedir(folder);
@@ -180,7 +187,9 @@ void process_task_remove(struct runtime_task *t)
     arena_init(&a);
     (void)runtime_cgroup_kill(&process_of(t)->cgroups, t->spec->id);
     runtime_cgroup_remove(&process_of(t)->cgroups, t->spec->id, t->spec->container_count);
+    FAULT_POINT("process.cgroups_removed");
     runtime_kept_remove_folder(process_run_folder(t, &a));
+    FAULT_POINT("process.run_removed");
     runtime_kept_remove(process_task_folder(t, &a));
     arena_fini(&a);
     runtime_task_removed(t);

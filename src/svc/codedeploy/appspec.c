@@ -75,7 +75,9 @@ static enum err read_texts(struct op *op, const struct appspec_node *node, struc
     }
     ret->is_set = true;
     for (const struct appspec_node *n = node->first; n != NULL; n = n->next) {
-        TRY(read_text(op, n, ARENA_PUSH(&op->arena, ret)));
+        struct str text = STR_NONE;
+        TRY(read_text(op, n, &text));
+        *ARENA_PUSH(&op->arena, ret) = text;
     }
     return ERR_OK;
 }
@@ -232,6 +234,18 @@ static enum err read_hook(struct op *op, const struct appspec_node *node,
     return ERR_OK;
 }
 
+static enum err read_hook_entry(struct op *op, const struct appspec_node *entry,
+                                struct engine_codedeploy_spec *to)
+{
+    if (entry->kind != APPSPEC_MAP) {
+        return refuse(op, entry, "a hook is an event and a function");
+    }
+    for (const struct appspec_node *n = entry->first; n != NULL; n = n->next) {
+        TRY(read_hook(op, n, to));
+    }
+    return ERR_OK;
+}
+
 static enum err read_hooks(struct op *op, const struct appspec_node *node,
                            struct engine_codedeploy_spec *to)
 {
@@ -243,12 +257,7 @@ static enum err read_hooks(struct op *op, const struct appspec_node *node,
     }
     to->hooks.is_set = true;
     for (const struct appspec_node *entry = node->first; entry != NULL; entry = entry->next) {
-        if (entry->kind != APPSPEC_MAP) {
-            return refuse(op, entry, "a hook is an event and a function");
-        }
-        for (const struct appspec_node *n = entry->first; n != NULL; n = n->next) {
-            TRY(read_hook(op, n, to));
-        }
+        TRY(read_hook_entry(op, entry, to));
     }
     return ERR_OK;
 }

@@ -15,11 +15,6 @@ static struct str seat_key(struct arena *a, struct str region, struct str id)
     return arena_printf(a, "%.*s %.*s", STR_ARG(region), STR_ARG(id));
 }
 
-static struct str own_copy(struct str s)
-{
-    return str_make(mem_dup(s.ptr, s.len), s.len);
-}
-
 static void take_turn(struct seat *seat);
 
 static void on_turn(struct ev_defer *d)
@@ -36,8 +31,8 @@ static void free_seat(struct seat *seat)
 {
     ev_timer_stop(&seat->timer);
     ev_defer_cancel(&seat->turn);
-    mem_free((void *)(uintptr_t)seat->region.ptr);
-    mem_free((void *)(uintptr_t)seat->id.ptr);
+    mem_free(seat->region_text);
+    mem_free(seat->id_text);
     mem_free(seat);
 }
 
@@ -58,7 +53,11 @@ void cd_wake(struct codedeploy *cd, struct str region, struct str id)
     struct seat *seat = map_find(&cd->seats, key);
     if (seat == NULL) {
         seat = MEM_NEW(struct seat);
-        *seat = (struct seat){.cd = cd, .region = own_copy(region), .id = own_copy(id)};
+        *seat = (struct seat){.cd = cd,
+                              .region_text = mem_dup(region.ptr, region.len),
+                              .id_text = mem_dup(id.ptr, id.len)};
+        seat->region = str_make(seat->region_text, region.len);
+        seat->id = str_make(seat->id_text, id.len);
         (void)map_put(&cd->seats, key, seat);
     }
     ev_defer(cd->config.loop, &seat->turn, on_turn);
@@ -160,7 +159,8 @@ static enum err perform_effect(struct op *op, struct codedeploy *cd,
 }
 
 /* A port said no for good: the deployment goes back because of it. */
-static enum err commit_refusal(struct op *op, struct codedeploy *cd, struct str fault,
+static enum err commit_refusal(struct op *op, struct codedeploy *cd,
+                               enum codedeploy_error_code code, struct str fault,
                                struct engine_codedeploy_deployment *d)
 {
     struct shift_row row = cd_row_of(d);
@@ -168,6 +168,7 @@ static enum err commit_refusal(struct op *op, struct codedeploy *cd, struct str 
     cd_row_into(op, &row, d);
     if (d->fault.len == 0) {
         d->fault = fault;
+        d->fault_code = code;
     }
     TRY(cd_put_deployment(op, cd, d));
     FAULT_POINT("codedeploy.refusal.after_commit");
@@ -199,7 +200,7 @@ static enum err take_effect(struct op *op, struct codedeploy *cd,
     struct str fault = arena_str(&op->arena, str_of(op->note.text));
     op_note_clear(op);
     d = *stored;
-    return commit_refusal(op, cd, fault, &d);
+    return commit_refusal(op, cd, CODEDEPLOY_ERROR_CODE_ECS_UPDATE_ERROR, fault, &d);
 }
 
 static enum err take_step(struct op *op, struct codedeploy *cd, struct str id, struct step *ret)
@@ -218,7 +219,7 @@ static enum err take_step(struct op *op, struct codedeploy *cd, struct str id, s
     struct shift_config config = cd_config_of(&d);
     if (sight.alarm_fault.len > 0 && !row.is_refused && config.kind == SHIFT_FORWARD) {
         *ret = (struct step){.outcome = OUTCOME_AGAIN};
-        return commit_refusal(op, cd, sight.alarm_fault, &d);
+        return commit_refusal(op, cd, CODEDEPLOY_ERROR_CODE_INTERNAL_ERROR, sight.alarm_fault, &d);
     }
     struct shift_decision decision = shift_decide(&row, &config, &sight.shift, op->now);
     *ret = (struct step){.outcome = OUTCOME_AGAIN, .wake_at = decision.wake_at};

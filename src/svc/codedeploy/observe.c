@@ -89,34 +89,36 @@ static enum err see_route(struct op *op, struct eyes *y, struct str listener_arn
     return ERR_OK;
 }
 
-static enum err see_alarms(struct op *op, struct eyes *y)
+static void see_alarm(struct op *op, struct eyes *y, struct str name)
 {
     const struct port_alarms *port = &y->cd->config.alarms;
+    enum port_alarm_state state = PORT_ALARM_MISSING;
+    struct str reason = STR_NONE;
+    if (port->see_alarm(port->self, op, name, &state, &reason) != ERR_OK) {
+        op_note_clear(op);
+        state = PORT_ALARM_MISSING;
+    }
+    if (state == PORT_ALARM_ALARM) {
+        *ARENA_PUSH(&op->arena, &y->sight->alarms) = name;
+    }
+    if (state == PORT_ALARM_MISSING && !OPT_OR(y->d->alarms->ignore_poll_alarm_failure, false)) {
+        y->sight->alarm_fault = arena_printf(
+            &op->arena,
+            "The state of the alarm %.*s could not be retrieved from Amazon CloudWatch.",
+            STR_ARG(name));
+    }
+}
+
+static void see_alarms(struct op *op, struct eyes *y)
+{
     const struct codedeploy_alarm_configuration *c = y->d->alarms;
     if (c == NULL || !OPT_OR(c->enabled, false)) {
-        return ERR_OK;
+        return;
     }
     for (size_t i = 0; i < c->alarms.count; i++) {
-        struct str name = c->alarms.items[i].name;
-        enum port_alarm_state state = PORT_ALARM_MISSING;
-        struct str reason = STR_NONE;
-        if (port->see_alarm(port->self, op, name, &state, &reason) != ERR_OK) {
-            op_note_clear(op);
-            state = PORT_ALARM_MISSING;
-        }
-        if (state == PORT_ALARM_ALARM) {
-            *ARENA_PUSH(&op->arena, &y->sight->alarms) = name;
-        }
-        if (state == PORT_ALARM_MISSING && !OPT_OR(c->ignore_poll_alarm_failure, false)) {
-            y->sight->alarm_fault =
-                arena_printf(&op->arena,
-                             "The state of the alarm %.*s could not be retrieved from Amazon "
-                             "CloudWatch.",
-                             STR_ARG(name));
-        }
+        see_alarm(op, y, c->alarms.items[i].name);
     }
     y->sight->shift.is_alarm = y->sight->alarms.count > 0;
-    return ERR_OK;
 }
 
 struct engine_codedeploy_hook *cd_hook_of(const struct engine_codedeploy_deployment *d,
@@ -162,7 +164,7 @@ enum err cd_observe(struct op *op, struct codedeploy *cd,
     if (d->test_listener_arn.len > 0) {
         TRY(see_route(op, &y, d->test_listener_arn, &ret->shift.test));
     }
-    TRY(see_alarms(op, &y));
+    see_alarms(op, &y);
     ret->shift.hook = see_hook(d);
     ret->shift.is_published = cd->config.elb.is_published(cd->config.elb.self);
     return ERR_OK;

@@ -27,7 +27,9 @@ struct codedeploy {
 /* Where a running deployment is driven from. */
 struct seat {
     struct codedeploy *cd;
-    struct str region; /* own memory */
+    char *region_text; /* own memory, as region and id show it */
+    char *id_text;
+    struct str region;
     struct str id;
     struct ev_timer timer;
     struct ev_defer turn;

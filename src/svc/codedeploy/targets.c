@@ -77,7 +77,9 @@ enum err cd_batch_get_deployment_targets(
                            "The deployment %.*s has no target %.*s", STR_ARG(in->deployment_id),
                            STR_ARG(in->target_ids.items[i]));
         }
-        TRY(cd_show_target(op, cd, &d, ARENA_PUSH(&op->arena, &ret->deployment_targets)));
+        struct codedeploy_deployment_target target = {0};
+        TRY(cd_show_target(op, cd, &d, &target));
+        *ARENA_PUSH(&op->arena, &ret->deployment_targets) = target;
     }
     return ERR_OK;
 }

@@ -1,6 +1,7 @@
 /* Deployments of the rolling kind, with the service deployments and revisions beside them: how one
  * begins, and how its story is kept. */
 #include "svc/ecs/ecs_priv.h"
+#include "svc/ecs/native.h"
 
 #include "base/check.h"
 
@@ -154,7 +155,8 @@ static enum err end_overtaken(struct op *op, struct ecs *ecs, const struct servi
 
 /* What stands becomes the past of the new deployment. */
 static enum err step_aside(struct op *op, struct ecs *ecs, const struct service_ref *ref,
-                           struct ecs_service_revisions_summary_list *sources)
+                           struct ecs_service_revisions_summary_list *sources,
+                           struct engine_ecs_deployment **ret_primary)
 {
     struct store_items rows = {0};
     TRY(ecs_deployments_list(op, ecs, ref, &rows));
@@ -166,12 +168,14 @@ static enum err step_aside(struct op *op, struct ecs *ecs, const struct service_
         }
         *ARENA_PUSH(&op->arena, sources) =
             (struct ecs_service_revision_summary){.arn = row->revision_arn};
-        if (STR_IS(row->deployment->status, "PRIMARY")) {
-            row->deployment->status = STR("ACTIVE");
-            row->deployment->updated_at = OPT_TIME(op->now);
-            TRY(ecs_deployment_put(op, ecs, ref, row));
-            TRY(end_overtaken(op, ecs, ref, row->service_deployment_arn));
+        if (!STR_IS(row->deployment->status, "PRIMARY")) {
+            continue;
         }
+        *ret_primary = row;
+        row->deployment->status = STR("ACTIVE");
+        row->deployment->updated_at = OPT_TIME(op->now);
+        TRY(ecs_deployment_put(op, ecs, ref, row));
+        TRY(end_overtaken(op, ecs, ref, row->service_deployment_arn));
     }
     return ERR_OK;
 }
@@ -199,9 +203,10 @@ static enum err see_alarms_at_start(struct op *op, struct ecs *ecs, const struct
         enum port_alarm_state state = PORT_ALARM_MISSING;
         struct str reason = STR_NONE;
         TRY(port->see_alarm(port->self, op, alarms->alarm_names.items[i], &state, &reason));
-        if (state == PORT_ALARM_ALARM) {
-            *ARENA_PUSH(&op->arena, ret) = alarms->alarm_names.items[i];
+        if (state != PORT_ALARM_ALARM) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, ret) = alarms->alarm_names.items[i];
     }
     return ERR_OK;
 }
@@ -239,7 +244,8 @@ enum err ecs_deployment_begin(struct op *op, struct ecs *ecs, const struct servi
     };
     sd->target_service_revision = ARENA_NEW(&op->arena, struct ecs_service_revision_summary);
     sd->target_service_revision->arn = revision->service_revision_arn;
-    TRY(step_aside(op, ecs, ref, &sd->source_service_revisions));
+    struct engine_ecs_deployment *before = NULL;
+    TRY(step_aside(op, ecs, ref, &sd->source_service_revisions, &before));
 
     struct str digits = id_digits19(&op->arena);
     struct rollout_deployment d = rollout_deployment_begin(
@@ -251,6 +257,7 @@ enum err ecs_deployment_begin(struct op *op, struct ecs *ecs, const struct servi
     };
     ecs_deployment_write(&d, &deployment);
     TRY(see_alarms_at_start(op, ecs, row->service, &deployment.alarms_at_start));
+    TRY(ecs_native_begin(op, ecs, ref, row, revision, before, &deployment));
     TRY(ecs_deployment_put(op, ecs, ref, &deployment));
     fill_monitors(op, &d, OPT_OR(row->service->desired_count, 0), &(struct ecs_string_list){0}, sd);
     struct engine_ecs_service_deployment kept = {.deployment = sd, .deployment_id = d.id};
@@ -274,6 +281,7 @@ enum err ecs_deployment_roll_back(struct op *op, struct ecs *ecs, const struct s
         .deployment = make_deployment(op, next, revision),
         .revision_arn = from->revision_arn,
         .service_deployment_arn = failed->service_deployment_arn,
+        .load_balancers = from->load_balancers,
     };
     ecs_deployment_write(next, &deployment);
     TRY(ecs_deployment_put(op, ecs, ref, &deployment));

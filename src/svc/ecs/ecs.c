@@ -437,6 +437,7 @@ void ecs_close(struct ecs *ecs)
         ecs_task_seat_drop(value);
         at = 0; /* the map changed */
     }
+    at = 0;
     while (map_next(&ecs->service_seats, &at, &key, &value)) {
         ecs_service_seat_drop(value);
         at = 0;

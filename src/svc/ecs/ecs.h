@@ -52,6 +52,8 @@ struct port_task_sets ecs_port_task_sets(struct ecs *ecs);
 /* A target of this group changed its state; an alarm changed its state. Return at once. */
 void ecs_target_changed(struct ecs *ecs, struct str region, struct str target_group_arn);
 void ecs_alarm_changed(struct ecs *ecs, struct str region, struct str alarm_name);
+/* The data plane routes by the newest weights. Returns at once. */
+void ecs_weights_published(struct ecs *ecs);
 
 /* Use of resources since the last call, one entry a running task of a service; for AWS/ECS
  * CPUUtilization and MemoryUtilization. Percent of what the task reserved: of the task's cpu and

@@ -101,9 +101,9 @@ enum err ecs_get_task_protection(struct op *op, struct ecs *ecs,
         if (str_is_set(reason)) {
             ecs_add_failure(op, &out.failures,
                             ecs_task_arn_of(op, cluster.cluster_name, in->tasks.items[i]), reason);
-        } else {
-            *ARENA_PUSH(&op->arena, &out.protected_tasks) = show(&row, op->now);
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &out.protected_tasks) = show(&row, op->now);
     }
     *ret = out;
     return ERR_OK;

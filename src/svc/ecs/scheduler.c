@@ -1,6 +1,7 @@
 /* The scheduler: a turn of one service. What it decides is rollout/service.h; here are the eyes
  * (scene_*), and the turn itself. scheduler_steps.c commits what was decided. */
 #include "svc/ecs/scheduler.h"
+#include "svc/ecs/native.h"
 
 #include "base/check.h"
 #include "base/log.h"
@@ -245,7 +246,11 @@ static enum err step(struct scene *s, bool *ret_again)
     } else if (ecs_service_has_task_sets(s->row.service)) {
         TRY(scheduler_step_task_sets(s, &again));
     } else {
-        TRY(scheduler_step_deployments(s, &again));
+        bool is_native = false;
+        TRY(scheduler_step_native(s, &is_native, &again));
+        if (!is_native) {
+            TRY(scheduler_step_deployments(s, &again));
+        }
     }
     FAULT_POINT("ecs.service.commit");
     TRY(store_tx_commit(s->op, &tx));

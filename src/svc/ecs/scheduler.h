@@ -42,6 +42,10 @@ bool scene_hide_protected(struct scene *s, const struct rollout_effects *effects
 /* Starts `count` tasks by this plan and gives their ids. */
 enum err scene_start_tasks(struct scene *s, const struct task_plan *plan, size_t count,
                            struct str **ret_ids);
+/* The same for a deployment; balancers: NULL takes the revision's. */
+enum err scene_start_for(struct scene *s, const struct engine_ecs_deployment *row,
+                         const struct ecs_load_balancers *balancers, size_t count,
+                         struct str **ret_ids);
 /* Tags for a task of this service. */
 struct ecs_tags scene_task_tags(struct scene *s, const struct engine_ecs_task_definition *td);
 

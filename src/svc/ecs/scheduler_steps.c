@@ -1,5 +1,6 @@
 /* One decision for a service with deployments, one for a service that is going away, and what both
  * commit: the tasks that start and stop, the marks, the events. */
+#include "svc/ecs/native.h"
 #include "svc/ecs/scheduler.h"
 
 #include "base/check.h"
@@ -64,10 +65,11 @@ enum err scene_marks(struct scene *s, struct engine_ecs_task **rows, const uint3
                      size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if ((uint32_t)OPT_OR(rows[i]->marks, 0) != marks[i]) {
-            rows[i]->marks = OPT_I32((int32_t)marks[i]);
-            TRY(ecs_task_put(s->op, s->ecs, rows[i]));
+        if ((uint32_t)OPT_OR(rows[i]->marks, 0) == marks[i]) {
+            continue;
         }
+        rows[i]->marks = OPT_I32((int32_t)marks[i]);
+        TRY(ecs_task_put(s->op, s->ecs, rows[i]));
     }
     return ERR_OK;
 }
@@ -130,10 +132,28 @@ static bool was_in_alarm(const struct engine_ecs_deployment *d, struct str name)
     return false;
 }
 
+static enum err see_alarm(struct rolling *r, struct str name, struct rollout_alarm *ret,
+                          dur_t *bake)
+{
+    const struct port_alarms *port = r->s->ecs->config.alarms;
+    enum port_alarm_state state = PORT_ALARM_MISSING;
+    struct str reason = STR_NONE;
+    TRY(port->see_alarm(port->self, r->s->op, name, &state, &reason));
+    *ret = (struct rollout_alarm){.name = name,
+                                  .is_in_alarm = state == PORT_ALARM_ALARM,
+                                  .was_at_start = was_in_alarm(r->primary, name)};
+    if (state == PORT_ALARM_MISSING) {
+        return ERR_OK;
+    }
+    dur_t span = DUR_S(0);
+    TRY(port->see_alarm_span(port->self, r->s->op, name, &span));
+    bake->us = span.us > bake->us ? span.us : bake->us;
+    return ERR_OK;
+}
+
 /* Alarms, and for how long a deployment in place is watched: the longest span of them. */
 static enum err see_alarms(struct rolling *r, struct rollout_config *c)
 {
-    const struct port_alarms *port = r->s->ecs->config.alarms;
     const struct ecs_deployment_configuration *dc = r->s->row.service->deployment_configuration;
     const struct ecs_deployment_alarms *in = dc == NULL ? NULL : dc->alarms;
     if (in == NULL || !OPT_OR(in->enable, false)) {
@@ -143,18 +163,7 @@ static enum err see_alarms(struct rolling *r, struct rollout_config *c)
         ARENA_ARRAY(&r->s->op->arena, struct rollout_alarm, in->alarm_names.count + 1);
     dur_t bake = DUR_S(0);
     for (size_t i = 0; i < in->alarm_names.count; i++) {
-        struct str name = in->alarm_names.items[i];
-        enum port_alarm_state state = PORT_ALARM_MISSING;
-        struct str reason = STR_NONE;
-        TRY(port->see_alarm(port->self, r->s->op, name, &state, &reason));
-        alarms[i] = (struct rollout_alarm){.name = name,
-                                           .is_in_alarm = state == PORT_ALARM_ALARM,
-                                           .was_at_start = was_in_alarm(r->primary, name)};
-        dur_t span = DUR_S(0);
-        if (state != PORT_ALARM_MISSING) {
-            TRY(port->see_alarm_span(port->self, r->s->op, name, &span));
-        }
-        bake = span.us > bake.us ? span : bake;
+        TRY(see_alarm(r, in->alarm_names.items[i], &alarms[i], &bake));
     }
     c->are_alarms_enabled = true;
     c->may_alarms_roll_back = OPT_OR(in->rollback, false);
@@ -179,7 +188,8 @@ static enum err see_config(struct rolling *r)
     const struct ecs_service *service = r->s->row.service;
     struct ecs_task_definition *td = ARENA_NEW(&r->s->op->arena, struct ecs_task_definition);
     TRY(ecs_task_definition_of(r->s->op, r->s->ecs, r->primary->deployment->task_definition, td));
-    struct crew_config crew = {.load_balancers = &service->load_balancers,
+    struct crew_config crew = {.load_balancers =
+                                   ecs_deployment_balancers(r->primary, &service->load_balancers),
                                .definition = td,
                                .desired_count = OPT_OR(service->desired_count, 0)};
     TRY(scene_config(r->s, &crew, &r->sight.config));
@@ -221,11 +231,10 @@ static struct engine_ecs_deployment *find_row(const struct rolling *r, struct st
     return NULL;
 }
 
-static enum err start_tasks(struct rolling *r, const struct rollout_effect *e, struct str **ret_ids)
+enum err scene_start_for(struct scene *s, const struct engine_ecs_deployment *row,
+                         const struct ecs_load_balancers *balancers, size_t count,
+                         struct str **ret_ids)
 {
-    struct scene *s = r->s;
-    const struct engine_ecs_deployment *row = find_row(r, e->deployment_id);
-    CHECK(row != NULL);
     struct ecs_service_revision revision = {0};
     TRY(ecs_revision_find(s->op, s->ecs, &s->ref, row->revision_arn, &revision));
     struct engine_ecs_task_definition td = {0};
@@ -237,18 +246,25 @@ static enum err start_tasks(struct rolling *r, const struct rollout_effect *e, s
         .definition = td.definition,
         .cluster = s->ref.cluster,
         .service = s->ref.name,
-        .owner_id = e->deployment_id,
+        .owner_id = row->deployment->id,
         .group = arena_printf(&s->op->arena, "service:%.*s", STR_ARG(s->ref.name)),
-        .started_by = e->deployment_id,
+        .started_by = row->deployment->id,
         .launch_type = launch_type,
         .capacity_provider = provider,
         .platform_version = revision.platform_version,
         .network = revision.network_configuration,
-        .load_balancers = &revision.load_balancers,
+        .load_balancers = balancers != NULL ? balancers : &revision.load_balancers,
         .tags = scene_task_tags(s, &td),
         .is_execute_command_enabled = OPT_OR(s->row.service->enable_execute_command, false),
     };
-    return scene_start_tasks(s, &plan, e->count, ret_ids);
+    return scene_start_tasks(s, &plan, count, ret_ids);
+}
+
+static enum err start_tasks(struct rolling *r, const struct rollout_effect *e, struct str **ret_ids)
+{
+    const struct engine_ecs_deployment *row = find_row(r, e->deployment_id);
+    CHECK(row != NULL);
+    return scene_start_for(r->s, row, ecs_deployment_balancers(row, NULL), e->count, ret_ids);
 }
 
 /* Live tasks of the deployment that we go back to are the new deployment's from now on. */
@@ -256,10 +272,11 @@ static enum err adopt_tasks(struct rolling *r, struct str from_id, struct str to
 {
     for (size_t i = 0; i < r->sight.task_count; i++) {
         struct engine_ecs_task *row = r->tasks[i];
-        if (str_equal(row->owner_id, from_id) && ecs_task_status(row->task) != TASK_STOPPED) {
-            row->owner_id = to_id;
-            TRY(ecs_task_put(r->s->op, r->s->ecs, row));
+        if (!str_equal(row->owner_id, from_id) || ecs_task_status(row->task) == TASK_STOPPED) {
+            continue;
         }
+        row->owner_id = to_id;
+        TRY(ecs_task_put(r->s->op, r->s->ecs, row));
     }
     return ERR_OK;
 }
@@ -278,9 +295,10 @@ static struct deployment_news make_news(struct rolling *r, const struct rollout_
     const struct rollout_config *c = &r->sight.config;
     struct deployment_news news = {.desired_count = c->desired_count};
     for (size_t i = 0; i < c->alarm_count; i++) {
-        if (c->alarms[i].is_in_alarm && !c->alarms[i].was_at_start) {
-            *ARENA_PUSH(&r->s->op->arena, &news.triggered_alarms) = c->alarms[i].name;
+        if (!c->alarms[i].is_in_alarm || c->alarms[i].was_at_start) {
+            continue;
         }
+        *ARENA_PUSH(&r->s->op->arena, &news.triggered_alarms) = c->alarms[i].name;
     }
     for (size_t i = 0; i < plan->effects.count; i++) {
         news.is_rolled_back |= plan->effects.items[i].kind == ROLLOUT_ROLL_BACK;
@@ -288,19 +306,41 @@ static struct deployment_news make_news(struct rolling *r, const struct rollout_
     return news;
 }
 
+static enum err keep_deployment(struct rolling *r, const struct rollout_deployment_next *next,
+                                struct engine_ecs_deployment *row,
+                                const struct deployment_news *news)
+{
+    if (next->is_changed) {
+        ecs_deployment_write(&next->row, row);
+        TRY(ecs_deployment_put(r->s->op, r->s->ecs, &r->s->ref, row));
+    }
+    if (!next->is_changed && row != r->primary) {
+        return ERR_OK;
+    }
+    return ecs_service_deployment_follow(r->s->op, r->s->ecs, &r->s->ref, row, news);
+}
+
 static enum err keep_deployments(struct rolling *r, const struct rollout_plan *plan)
 {
     struct deployment_news news = make_news(r, plan);
     for (size_t i = 0; i < r->sight.deployment_count; i++) {
-        struct engine_ecs_deployment *row = r->live[i];
-        bool is_changed = plan->deployments[i].is_changed;
-        if (is_changed) {
-            ecs_deployment_write(&plan->deployments[i].row, row);
-            TRY(ecs_deployment_put(r->s->op, r->s->ecs, &r->s->ref, row));
-        }
-        if (is_changed || row == r->primary) {
-            TRY(ecs_service_deployment_follow(r->s->op, r->s->ecs, &r->s->ref, row, &news));
-        }
+        TRY(keep_deployment(r, &plan->deployments[i], r->live[i], &news));
+    }
+    return ERR_OK;
+}
+
+/* ids: of the tasks that the last START started. */
+static enum err perform_one(struct rolling *r, const struct rollout_effect *e, struct str **ids)
+{
+    switch (e->kind) {
+    case ROLLOUT_START:
+        return start_tasks(r, e, ids);
+    case ROLLOUT_STOP:
+        return scene_stop(r->s, r->tasks[e->task], e->text);
+    case ROLLOUT_SAY:
+        return scene_say(r->s, &e->event, *ids);
+    case ROLLOUT_ROLL_BACK:
+        return roll_back(r, e);
     }
     return ERR_OK;
 }
@@ -309,21 +349,7 @@ static enum err perform(struct rolling *r, const struct rollout_plan *plan)
 {
     struct str *ids = NULL;
     for (size_t i = 0; i < plan->effects.count; i++) {
-        const struct rollout_effect *e = &plan->effects.items[i];
-        switch (e->kind) {
-        case ROLLOUT_START:
-            TRY(start_tasks(r, e, &ids));
-            break;
-        case ROLLOUT_STOP:
-            TRY(scene_stop(r->s, r->tasks[e->task], e->text));
-            break;
-        case ROLLOUT_SAY:
-            TRY(scene_say(r->s, &e->event, ids));
-            break;
-        case ROLLOUT_ROLL_BACK:
-            TRY(roll_back(r, e));
-            break;
-        }
+        TRY(perform_one(r, &plan->effects.items[i], &ids));
     }
     return ERR_OK;
 }
@@ -334,9 +360,10 @@ static enum err prune(struct rolling *r)
     struct store *st = r->s->ecs->config.store;
     for (size_t i = 0; i < r->rows.count; i++) {
         const struct engine_ecs_deployment *row = r->rows.items[i].value;
-        if (STR_IS(row->deployment->status, "INACTIVE") && row != r->candidate) {
-            TRY(store_remove(r->s->op, st, &ecs_kind_deployment, r->rows.items[i].key));
+        if (!STR_IS(row->deployment->status, "INACTIVE") || row == r->candidate) {
+            continue;
         }
+        TRY(store_remove(r->s->op, st, &ecs_kind_deployment, r->rows.items[i].key));
     }
     return ERR_OK;
 }
@@ -368,9 +395,27 @@ static enum err make_inactive(struct scene *s)
     struct store_range range = {.parent = s->ref.key};
     TRY(store_remove_all(s->op, s->ecs->config.store, &ecs_kind_deployment, &range));
     TRY(store_remove_all(s->op, s->ecs->config.store, &ecs_kind_task_set, &range));
+    TRY(store_remove(s->op, s->ecs->config.store, &ecs_kind_shift, s->ref.key));
     s->row.service->status = STR("INACTIVE");
     s->row.inactive_at = OPT_TIME(s->op->now);
     return ecs_service_put(s->op, s->ecs, &s->ref, &s->row);
+}
+
+/* *ret_is_told: the task was told to stop just now. */
+static enum err drain_task(struct scene *s, struct engine_ecs_task *row, bool *ret_is_told)
+{
+    *ret_is_told = false;
+    if (ecs_task_status(row->task) == TASK_STOPPED) {
+        row->marks = OPT_I32(OPT_OR(row->marks, 0) | ROLLOUT_MARK_COUNTED);
+        return ecs_task_put(s->op, s->ecs, row);
+    }
+    if (ecs_task_is_stop_decided(row->task)) {
+        return ERR_OK;
+    }
+    *ret_is_told = true;
+    return scene_stop(s, row,
+                      arena_printf(&s->op->arena, "Scaling activity initiated by (deployment %.*s)",
+                                   STR_ARG(row->owner_id)));
 }
 
 enum err scheduler_step_draining(struct scene *s, bool *ret_again)
@@ -380,17 +425,10 @@ enum err scheduler_step_draining(struct scene *s, bool *ret_again)
     size_t live_count = 0;
     for (size_t i = 0; i < s->tasks.count; i++) {
         struct engine_ecs_task *row = s->tasks.items[i].value;
-        if (ecs_task_status(row->task) == TASK_STOPPED) {
-            row->marks = OPT_I32(OPT_OR(row->marks, 0) | ROLLOUT_MARK_COUNTED);
-            TRY(ecs_task_put(s->op, s->ecs, row));
-            continue;
-        }
-        live_count++;
-        if (!ecs_task_is_stop_decided(row->task)) {
-            struct str reason =
-                arena_printf(&s->op->arena, "Scaling activity initiated by (deployment %.*s)",
-                             STR_ARG(row->owner_id));
-            TRY(scene_stop(s, row, reason));
+        live_count += ecs_task_status(row->task) != TASK_STOPPED ? 1 : 0;
+        bool is_told = false;
+        TRY(drain_task(s, row, &is_told));
+        if (is_told) {
             stopped[stopped_count++] = ecs_task_id(row->task);
         }
     }

@@ -55,16 +55,75 @@ static enum err check_percents(struct op *op, const struct ecs_deployment_config
     return ERR_OK;
 }
 
+/* aws-semantics 1.11: multiples of 0.1; bakes of at most a day. */
+static enum err check_share(struct op *op, const char *name, struct opt_f64 percent, double least,
+                            struct opt_i32 bake_min)
+{
+    double tenths = OPT_OR(percent, least) * 10;
+    bool is_even = tenths - (double)(int64_t)(tenths + 0.5) < 1e-6 &&
+                   tenths - (double)(int64_t)(tenths + 0.5) > -1e-6;
+    if (OPT_OR(percent, least) < least || OPT_OR(percent, least) > 100 || !is_even) {
+        return fail_parameter(op, "%s must be a multiple of 0.1 between %.1f and 100.0.", name,
+                              least);
+    }
+    if (OPT_OR(bake_min, 0) < 0 || OPT_OR(bake_min, 0) > 1440) {
+        return fail_parameter(op, "The bake time of %s must be between 0 and 1440 minutes.", name);
+    }
+    return ERR_OK;
+}
+
+static enum err check_steps(struct op *op, const struct ecs_deployment_configuration *c)
+{
+    const struct ecs_canary_configuration *canary = c->canary_configuration;
+    const struct ecs_linear_configuration *linear = c->linear_configuration;
+    if (canary != NULL && c->strategy != ECS_DEPLOYMENT_STRATEGY_CANARY) {
+        return fail_parameter(
+            op, "canaryConfiguration is only allowed with the CANARY deployment strategy.");
+    }
+    if (linear != NULL && c->strategy != ECS_DEPLOYMENT_STRATEGY_LINEAR) {
+        return fail_parameter(
+            op, "linearConfiguration is only allowed with the LINEAR deployment strategy.");
+    }
+    if (canary != NULL) {
+        TRY(check_share(op, "canaryPercent", canary->canary_percent, 0.1,
+                        canary->canary_bake_time_in_minutes));
+    }
+    if (linear != NULL) {
+        TRY(check_share(op, "stepPercent", linear->step_percent, 3.0,
+                        linear->step_bake_time_in_minutes));
+    }
+    return ERR_OK;
+}
+
+/* What AWS fills in. */
+static void fill_steps(struct op *op, struct ecs_deployment_configuration *c)
+{
+    if (c->strategy == ECS_DEPLOYMENT_STRATEGY_CANARY) {
+        struct ecs_canary_configuration *canary =
+            ARENA_NEW(&op->arena, struct ecs_canary_configuration);
+        const struct ecs_canary_configuration *in = c->canary_configuration;
+        canary->canary_percent = OPT_F64(in == NULL ? 5.0 : OPT_OR(in->canary_percent, 5.0));
+        canary->canary_bake_time_in_minutes =
+            OPT_I32(in == NULL ? 10 : OPT_OR(in->canary_bake_time_in_minutes, 10));
+        c->canary_configuration = canary;
+    }
+    if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR) {
+        struct ecs_linear_configuration *linear =
+            ARENA_NEW(&op->arena, struct ecs_linear_configuration);
+        const struct ecs_linear_configuration *in = c->linear_configuration;
+        linear->step_percent = OPT_F64(in == NULL ? 10.0 : OPT_OR(in->step_percent, 10.0));
+        linear->step_bake_time_in_minutes =
+            OPT_I32(in == NULL ? 6 : OPT_OR(in->step_bake_time_in_minutes, 6));
+        c->linear_configuration = linear;
+    }
+}
+
 static enum err check_strategy(struct op *op, const struct ecs_deployment_configuration *c)
 {
-    bool is_plain = c->strategy == ECS_DEPLOYMENT_STRATEGY_ROLLING &&
-                    c->lifecycle_hooks.count == 0 && c->linear_configuration == NULL &&
-                    c->canary_configuration == NULL;
-    if (!is_plain) {
-        return fail_unsupported(op, "the deployment strategies BLUE_GREEN, LINEAR and CANARY and "
-                                    "their hooks are not offered here; use the CODE_DEPLOY "
-                                    "controller");
+    if (c->lifecycle_hooks.count > 0) {
+        return fail_unsupported(op, "lifecycleHooks are not offered here");
     }
+    TRY(check_steps(op, c));
     if (c->bake_time_in_minutes.value < 0 || c->bake_time_in_minutes.value > 1440) {
         return fail_parameter(op, "bakeTimeInMinutes must be between 0 and 1440.");
     }
@@ -113,6 +172,7 @@ enum err ecs_deployment_configuration_fill(struct op *op,
     }
     c->bake_time_in_minutes = choose(in->bake_time_in_minutes, have->bake_time_in_minutes, 0);
     TRY(check_strategy(op, c));
+    fill_steps(op, c);
     *ret = c;
     return ERR_OK;
 }

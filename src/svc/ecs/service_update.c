@@ -1,5 +1,6 @@
 /* UpdateService: what changes in place, and what begins a deployment (aws-semantics 1.5). */
 #include "svc/ecs/ecs_priv.h"
+#include "svc/ecs/native.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -203,6 +204,11 @@ static enum err update_deployment(struct op *op, struct ecs *ecs, const request 
     struct ecs_service_revision wish = {0};
     TRY(make_wish(op, ecs, in, ref, row->service, &now_runs, &wish));
     if (OPT_OR(in->force_new_deployment, false) || !is_same_revision(op, &now_runs, &wish)) {
+        if (ecs_native_runs(op, ecs, ref)) {
+            return fail_parameter(
+                op, "A service deployment with the deployment strategy BLUE_GREEN, LINEAR or "
+                    "CANARY is in progress. Stop it, or wait until it has ended.");
+        }
         return ecs_deployment_begin(op, ecs, ref, row, &wish);
     }
     return ERR_OK;

@@ -159,9 +159,10 @@ enum err ecs_list_account_settings(struct op *op, struct ecs *ecs,
         bool is_set = false;
         TRY(see_setting(op, ecs, rule, principal, is_effective, &s, &is_set));
         bool is_wanted = in->value.ptr == NULL || str_equal(in->value, s.value);
-        if (is_wanted && (is_set || is_effective)) {
-            *ARENA_PUSH(&op->arena, &out.settings) = s;
+        if (!is_wanted || (!is_set && !is_effective)) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &out.settings) = s;
     }
     *ret = out; /* eleven at most: one page */
     return ERR_OK;

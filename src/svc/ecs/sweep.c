@@ -40,18 +40,28 @@ static enum err sweep_tokens(struct op *op, struct ecs *ecs)
     TRY(list_all(op, ecs, &ecs_kind_run_token, &rows));
     for (size_t i = 0; i < rows.count; i++) {
         const struct engine_ecs_run_token *row = rows.items[i].value;
-        if (is_older(op, row->used_at, ECS_RUN_TOKEN_KEPT)) {
-            op->region = rows.items[i].region;
-            TRY(store_remove(op, ecs->config.store, &ecs_kind_run_token, rows.items[i].key));
+        if (!is_older(op, row->used_at, ECS_RUN_TOKEN_KEPT)) {
+            continue;
         }
+        op->region = rows.items[i].region;
+        TRY(store_remove(op, ecs->config.store, &ecs_kind_run_token, rows.items[i].key));
     }
     return ERR_OK;
 }
 
-static enum err sweep_services(struct op *op, struct ecs *ecs)
+static enum err remove_service(struct op *op, struct ecs *ecs, struct str key)
 {
     static const struct store_kind *const parts[] = {&ecs_kind_event, &ecs_kind_service_deployment,
                                                      &ecs_kind_revision};
+    struct store_range range = {.parent = key};
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        TRY(store_remove_all(op, ecs->config.store, parts[i], &range));
+    }
+    return store_remove(op, ecs->config.store, &ecs_kind_service, key);
+}
+
+static enum err sweep_services(struct op *op, struct ecs *ecs)
+{
     struct store_items rows = {0};
     TRY(list_all(op, ecs, &ecs_kind_service, &rows));
     for (size_t i = 0; i < rows.count; i++) {
@@ -61,11 +71,7 @@ static enum err sweep_services(struct op *op, struct ecs *ecs)
             continue;
         }
         op->region = rows.items[i].region;
-        struct store_range range = {.parent = rows.items[i].key};
-        for (size_t k = 0; k < ARRAY_COUNT(parts); k++) {
-            TRY(store_remove_all(op, ecs->config.store, parts[k], &range));
-        }
-        TRY(store_remove(op, ecs->config.store, &ecs_kind_service, rows.items[i].key));
+        TRY(remove_service(op, ecs, rows.items[i].key));
     }
     return ERR_OK;
 }
@@ -108,11 +114,12 @@ static enum err sweep_definitions(struct op *op, struct ecs *ecs)
     for (size_t i = 0; i < rows.count; i++) {
         const struct ecs_task_definition *td =
             ((const struct engine_ecs_task_definition *)rows.items[i].value)->definition;
-        if (td->status == ECS_TASK_DEFINITION_STATUS_DELETE_IN_PROGRESS &&
-            !is_used(td->task_definition_arn, &tasks, &deployments, &sets)) {
-            op->region = rows.items[i].region;
-            TRY(store_remove(op, ecs->config.store, &ecs_kind_task_definition, rows.items[i].key));
+        if (td->status != ECS_TASK_DEFINITION_STATUS_DELETE_IN_PROGRESS ||
+            is_used(td->task_definition_arn, &tasks, &deployments, &sets)) {
+            continue;
         }
+        op->region = rows.items[i].region;
+        TRY(store_remove(op, ecs->config.store, &ecs_kind_task_definition, rows.items[i].key));
     }
     return ERR_OK;
 }

@@ -592,15 +592,21 @@ static container_rule *const rules_of_containers[] = {
 static task_rule *const rules_after[] = {check_essential, check_circles, check_fargate,
                                          check_task_size, check_sums};
 
+static enum err check_container(struct op *op, const request *in, const container *c)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(rules_of_containers); i++) {
+        TRY(rules_of_containers[i](op, in, c));
+    }
+    return ERR_OK;
+}
+
 enum err ecs_task_definition_check(struct op *op, const struct ecs_register_task_definition_in *in)
 {
     for (size_t i = 0; i < ARRAY_COUNT(rules_before); i++) {
         TRY(rules_before[i](op, in));
     }
     for (size_t c = 0; c < in->container_definitions.count; c++) {
-        for (size_t i = 0; i < ARRAY_COUNT(rules_of_containers); i++) {
-            TRY(rules_of_containers[i](op, in, &in->container_definitions.items[c]));
-        }
+        TRY(check_container(op, in, &in->container_definitions.items[c]));
     }
     for (size_t i = 0; i < ARRAY_COUNT(rules_after); i++) {
         TRY(rules_after[i](op, in));

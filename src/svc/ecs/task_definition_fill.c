@@ -223,10 +223,11 @@ static void fill_attributes(struct op *op, struct ecs_task_definition *td)
 {
     td->requires_attributes.is_set = true;
     for (size_t i = 0; i < ARRAY_COUNT(attributes); i++) {
-        if (attributes[i].is_needed(td)) {
-            *ARENA_PUSH(&op->arena, &td->requires_attributes) =
-                (struct ecs_attribute){.name = str_of(attributes[i].name)};
+        if (!attributes[i].is_needed(td)) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &td->requires_attributes) =
+            (struct ecs_attribute){.name = str_of(attributes[i].name)};
     }
 }
 

@@ -207,31 +207,38 @@ static enum err step_pending(struct turn *t, enum step *ret_step)
     return ERR_OK;
 }
 
+static enum err say_no_group(struct turn *t, struct str group_arn)
+{
+    struct service_ref ref = ecs_make_ref(t->op, str_of(t->seat->cluster), t->row.service);
+    return ecs_event_add(
+        t->op, t->ecs, &ref,
+        arena_printf(&t->op->arena,
+                     "(service %.*s) failed to register targets in (target-group %.*s) with (error "
+                     "The specified target group does not exist)",
+                     STR_ARG(ref.name), STR_ARG(group_arn)));
+}
+
+static enum err register_one(struct turn *t, struct engine_ecs_target *target)
+{
+    const struct port_elb *elb = t->ecs->config.elb;
+    struct port_target_group group = {0};
+    enum err e = elb->find_target_group(elb->self, t->op, target->target_group_arn, &group);
+    if (e == ERR_NOT_FOUND) {
+        op_note_clear(t->op);
+        return say_no_group(t, target->target_group_arn);
+    }
+    TRY(e);
+    TRY(elb->register_target(elb->self, t->op, target->target_group_arn, t->row.address,
+                             target->container_port.value));
+    target->is_registered = OPT_BOOL(true);
+    return ecs_task_say(t->op, t->ecs, &t->row, ROLLOUT_EVENT_REGISTERED, target->target_group_arn);
+}
+
 /* In the transaction that makes the task RUNNING. */
 static enum err register_targets(struct turn *t)
 {
-    const struct port_elb *elb = t->ecs->config.elb;
     for (size_t i = 0; i < t->row.targets.count; i++) {
-        struct engine_ecs_target *target = &t->row.targets.items[i];
-        struct port_target_group group = {0};
-        enum err e = elb->find_target_group(elb->self, t->op, target->target_group_arn, &group);
-        if (e == ERR_NOT_FOUND) {
-            op_note_clear(t->op);
-            struct service_ref ref = ecs_make_ref(t->op, str_of(t->seat->cluster), t->row.service);
-            TRY(ecs_event_add(
-                t->op, t->ecs, &ref,
-                arena_printf(&t->op->arena,
-                             "(service %.*s) failed to register targets in (target-group %.*s) "
-                             "with (error The specified target group does not exist)",
-                             STR_ARG(ref.name), STR_ARG(target->target_group_arn))));
-            continue;
-        }
-        TRY(e);
-        TRY(elb->register_target(elb->self, t->op, target->target_group_arn, t->row.address,
-                                 target->container_port.value));
-        target->is_registered = OPT_BOOL(true);
-        TRY(ecs_task_say(t->op, t->ecs, &t->row, ROLLOUT_EVENT_REGISTERED,
-                         target->target_group_arn));
+        TRY(register_one(t, &t->row.targets.items[i]));
     }
     return ERR_OK;
 }

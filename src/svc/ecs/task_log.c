@@ -93,9 +93,10 @@ enum err ecs_task_ensure_streams(struct op *op, struct ecs *ecs, struct str task
     for (size_t i = 0; i < td->container_definitions.count; i++) {
         struct container_log log =
             read_options(&op->arena, task_id, &td->container_definitions.items[i]);
-        if (log.group.len > 0) {
-            TRY(ensure_stream(op, ecs, &log));
+        if (log.group.len == 0) {
+            continue;
         }
+        TRY(ensure_stream(op, ecs, &log));
     }
     return ERR_OK;
 }
@@ -181,9 +182,10 @@ static enum err keep_lines(struct op *op, struct op *log_op, struct task_seat *s
         }
         position = (int64_t)line->position;
         keep_line(op, &row, line->text);
-        if (log->group.len > 0) {
-            TRY(port->put_line(port->self, log_op, log->group, log->stream, line->at, line->text));
+        if (log->group.len == 0) {
+            continue;
         }
+        TRY(port->put_line(port->self, log_op, log->group, log->stream, line->at, line->text));
     }
     row.position = OPT_I64(position);
     TRY(store_put(op, ecs->config.store, &ecs_kind_task_log, log_key(op, event->task_id, log->name),

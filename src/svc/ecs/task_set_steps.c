@@ -61,25 +61,30 @@ static enum err start_tasks(struct scene *s, const struct engine_ecs_task_set *r
     return scene_start_tasks(s, &plan, count, ret_ids);
 }
 
+/* ids: of the tasks that the last START started. */
+static enum err perform_one(struct scene *s, const struct engine_ecs_task_set *row,
+                            const struct rollout_effect *e, struct engine_ecs_task **rows,
+                            struct str **ids)
+{
+    switch (e->kind) {
+    case ROLLOUT_START:
+        return start_tasks(s, row, e->count, ids);
+    case ROLLOUT_STOP:
+        return scene_stop(s, rows[e->task], e->text);
+    case ROLLOUT_SAY:
+        return scene_say(s, &e->event, *ids);
+    case ROLLOUT_ROLL_BACK:
+        break; /* task sets have none */
+    }
+    return ERR_OK;
+}
+
 static enum err perform(struct scene *s, const struct engine_ecs_task_set *row,
                         const struct rollout_effects *effects, struct engine_ecs_task **rows)
 {
     struct str *ids = NULL;
     for (size_t i = 0; i < effects->count; i++) {
-        const struct rollout_effect *e = &effects->items[i];
-        switch (e->kind) {
-        case ROLLOUT_START:
-            TRY(start_tasks(s, row, e->count, &ids));
-            break;
-        case ROLLOUT_STOP:
-            TRY(scene_stop(s, rows[e->task], e->text));
-            break;
-        case ROLLOUT_SAY:
-            TRY(scene_say(s, &e->event, ids));
-            break;
-        case ROLLOUT_ROLL_BACK:
-            break; /* task sets have none */
-        }
+        TRY(perform_one(s, row, &effects->items[i], rows, &ids));
     }
     return ERR_OK;
 }

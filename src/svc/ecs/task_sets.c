@@ -322,11 +322,12 @@ enum err ecs_task_set_make_primary(struct op *op, struct ecs *ecs, const struct 
     TRY(ecs_task_sets_list(op, ecs, ref, &sets));
     for (size_t i = 0; i < sets.count; i++) {
         struct engine_ecs_task_set *other = sets.items[i].value;
-        if (STR_IS(other->task_set->status, "PRIMARY") &&
-            !str_equal(other->task_set->id, set->task_set->id)) {
-            other->task_set->status = STR("ACTIVE");
-            TRY(ecs_task_set_put(op, ecs, ref, other));
+        if (!STR_IS(other->task_set->status, "PRIMARY") ||
+            str_equal(other->task_set->id, set->task_set->id)) {
+            continue;
         }
+        other->task_set->status = STR("ACTIVE");
+        TRY(ecs_task_set_put(op, ecs, ref, other));
     }
     set->task_set->status = STR("PRIMARY");
     TRY(ecs_task_set_put(op, ecs, ref, set));

@@ -121,13 +121,13 @@ static struct ecs_tags make_tags(struct op *op, const struct ecs_run_task_in *in
     for (size_t i = 0; i < in->tags.count; i++) {
         *ARENA_PUSH(&op->arena, &tags) = in->tags.items[i];
     }
-    if (in->propagate_tags == ECS_PROPAGATE_TAGS_TASK_DEFINITION) {
-        struct tags given = TAGS_FROM(&op->arena, in->tags);
-        for (size_t i = 0; i < td->tags.count; i++) {
-            if (tags_find(&given, td->tags.items[i].key) == NULL) {
-                *ARENA_PUSH(&op->arena, &tags) = td->tags.items[i];
-            }
+    struct tags given = TAGS_FROM(&op->arena, in->tags);
+    bool wants_definition = in->propagate_tags == ECS_PROPAGATE_TAGS_TASK_DEFINITION;
+    for (size_t i = 0; wants_definition && i < td->tags.count; i++) {
+        if (tags_find(&given, td->tags.items[i].key) != NULL) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &tags) = td->tags.items[i];
     }
     if (OPT_OR(in->enable_ecs_managed_tags, false)) {
         *ARENA_PUSH(&op->arena, &tags) =
@@ -221,6 +221,20 @@ static enum err run_all(struct op *op, struct ecs *ecs, const struct task_plan *
     return ERR_OK;
 }
 
+static enum err run_new(struct op *op, struct ecs *ecs, const struct ecs_cluster *cluster,
+                        const struct ecs_run_task_in *in, struct engine_ecs_run_token *token,
+                        struct ecs_run_task_out *out)
+{
+    struct task_plan plan = {0};
+    TRY(make_plan(op, ecs, cluster, in, &plan));
+    TRY(run_all(op, ecs, &plan, OPT_OR(in->count, 1), token, out));
+    if (in->client_token.len == 0) {
+        return ERR_OK;
+    }
+    struct str key = ecs_key(op, cluster->cluster_name, in->client_token);
+    return store_put(op, ecs->config.store, &ecs_kind_run_token, key, STR(""), token);
+}
+
 enum err ecs_run_task(struct op *op, struct ecs *ecs, const struct ecs_run_task_in *in,
                       struct ecs_run_task_out *ret)
 {
@@ -238,12 +252,7 @@ enum err ecs_run_task(struct op *op, struct ecs *ecs, const struct ecs_run_task_
         TRY(find_run(op, ecs, key, token.request, &out, &is_there));
     }
     if (!is_there) {
-        struct task_plan plan = {0};
-        TRY(make_plan(op, ecs, &cluster, in, &plan));
-        TRY(run_all(op, ecs, &plan, OPT_OR(in->count, 1), &token, &out));
-        if (in->client_token.len > 0) {
-            TRY(store_put(op, ecs->config.store, &ecs_kind_run_token, key, STR(""), &token));
-        }
+        TRY(run_new(op, ecs, &cluster, in, &token, &out));
     }
     FAULT_POINT("ecs.run_task.commit");
     TRY(store_tx_commit(op, &tx));

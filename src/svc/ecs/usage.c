@@ -77,9 +77,10 @@ enum err ecs_usage(struct op *op, struct ecs *ecs, struct ecs_usages *ret)
         }
         struct ecs_usage usage = {0};
         op->region = str_of(seat->region);
-        if (measure(op, seat, &usage)) {
-            *ARENA_PUSH(&op->arena, &usages) = usage;
+        if (!measure(op, seat, &usage)) {
+            continue;
         }
+        *ARENA_PUSH(&op->arena, &usages) = usage;
     }
     op->region = caller_region;
     *ret = usages;

@@ -111,6 +111,38 @@ static enum err check_target_group(struct op *op, struct ecs *ecs,
     return ERR_OK;
 }
 
+/* aws-semantics 1.14. That both groups are in use is seen when a deployment begins. */
+static enum err check_pair(struct op *op, struct ecs *ecs, const struct ecs_load_balancer *lb)
+{
+    const struct ecs_advanced_configuration *a = lb->advanced_configuration;
+    const struct port_elb *elb = ecs->config.elb;
+    struct port_target_group group = {0};
+    if (str_find(a->production_listener_rule, STR(":listener-rule/"), 0) == STR_NOT_FOUND) {
+        return fail_parameter(
+            op,
+            "productionListenerRule has an invalid ARN format. Must be RuleArn for ALB "
+            "or ListenerArn for NLB. Got: %.*s",
+            STR_ARG(a->production_listener_rule));
+    }
+    if (a->test_listener_rule.len > 0 &&
+        str_equal(a->test_listener_rule, a->production_listener_rule)) {
+        return fail_parameter(
+            op,
+            "The following rules cannot be used as both production and test listener "
+            "rules: %.*s",
+            STR_ARG(a->test_listener_rule));
+    }
+    if (str_equal(a->alternate_target_group_arn, lb->target_group_arn)) {
+        return fail_parameter(op, "Duplicate targetGroupArn found: %.*s",
+                              STR_ARG(lb->target_group_arn));
+    }
+    if (elb->find_target_group(elb->self, op, a->alternate_target_group_arn, &group) != ERR_OK) {
+        return fail_parameter(op, "The target group with targetGroupArn %.*s does not exist.",
+                              STR_ARG(a->alternate_target_group_arn));
+    }
+    return ERR_OK;
+}
+
 enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
                                   const struct ecs_task_definition *td,
                                   const struct ecs_load_balancers *lbs, bool needs_listener)
@@ -129,9 +161,7 @@ enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
             return fail_parameter(op, "Target Group Arn can not be blank.");
         }
         if (lb->advanced_configuration != NULL) {
-            return fail_unsupported(op, "advancedConfiguration belongs to the strategies "
-                                        "BLUE_GREEN, LINEAR and CANARY, which are not offered "
-                                        "here; use the CODE_DEPLOY controller");
+            TRY(check_pair(op, ecs, lb));
         }
         TRY(check_container_of(op, td, lb));
         TRY(check_target_group(op, ecs, td, lb->target_group_arn, needs_listener));

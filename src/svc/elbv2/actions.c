@@ -155,6 +155,25 @@ static enum err check_sticky_config(struct op *op,
     return ERR_OK;
 }
 
+/* The index-th group of the list. */
+static enum err check_tuple(struct op *op, struct elbv2 *e, struct elbv2_action_place place,
+                            const struct elbv2_target_group_list *groups, size_t index)
+{
+    const struct elbv2_target_group_tuple *tuple = &groups->items[index];
+    int32_t weight = OPT_OR(tuple->weight, 1);
+    if (weight < 0 || weight > ELBV2_WEIGHT_MAX) {
+        return bad_action(op, "The weight of a target group must be between '0' and '%d', not '%d'",
+                          ELBV2_WEIGHT_MAX, weight);
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (str_equal(groups->items[i].target_group_arn, tuple->target_group_arn)) {
+            return bad_action(op, "A target group ARN can only be specified once in a forward "
+                                  "action");
+        }
+    }
+    return check_group(op, e, place, tuple->target_group_arn);
+}
+
 static enum err check_tuples(struct op *op, struct elbv2 *e, struct elbv2_action_place place,
                              const struct elbv2_forward_action_config *config)
 {
@@ -170,24 +189,10 @@ static enum err check_tuples(struct op *op, struct elbv2 *e, struct elbv2_action
                           ELBV2_GROUPS_OF_ACTION_MAX);
     }
     for (size_t i = 0; i < groups->count; i++) {
-        const struct elbv2_target_group_tuple *tuple = &groups->items[i];
-        int32_t weight = OPT_OR(tuple->weight, 1);
-        if (weight < 0 || weight > ELBV2_WEIGHT_MAX) {
-            return bad_action(op,
-                              "The weight of a target group must be between '0' and '%d', not "
-                              "'%d'",
-                              ELBV2_WEIGHT_MAX, weight);
-        }
-        for (size_t k = 0; k < i; k++) {
-            if (str_equal(groups->items[k].target_group_arn, tuple->target_group_arn)) {
-                return bad_action(op, "A target group ARN can only be specified once in a forward "
-                                      "action");
-            }
-        }
-        TRY(check_group(op, e, place, tuple->target_group_arn));
-        if (groups->count > 1 && !place.is_shift) {
-            TRY(check_group_stickiness(op, e, tuple->target_group_arn, is_rule_sticky));
-        }
+        TRY(check_tuple(op, e, place, groups, i));
+    }
+    for (size_t i = 0; groups->count > 1 && !place.is_shift && i < groups->count; i++) {
+        TRY(check_group_stickiness(op, e, groups->items[i].target_group_arn, is_rule_sticky));
     }
     return check_sticky_config(op, sticky);
 }
@@ -199,12 +204,12 @@ static enum err check_forward(struct op *op, struct elbv2 *e, struct elbv2_actio
     struct elbv2_forward_action_config simple = {
         .target_groups = {.items = &only, .count = 1, .is_set = true}};
     const struct elbv2_forward_action_config *config = sent->forward_config;
-    if (config == NULL && !str_is_set(sent->target_group_arn)) {
+    if (config == NULL && sent->target_group_arn.len == 0) {
         return elbv2_invalid(op, "A target group ARN must be specified");
     }
     if (config == NULL) {
         config = &simple;
-    } else if (str_is_set(sent->target_group_arn) &&
+    } else if ((sent->target_group_arn.len > 0) &&
                (config->target_groups.count != 1 ||
                 !str_equal(config->target_groups.items[0].target_group_arn,
                            sent->target_group_arn))) {

@@ -174,17 +174,23 @@ static enum err check_values(struct op *op, enum field field,
     return ERR_OK;
 }
 
+static enum err check_pair(struct op *op, const struct elbv2_query_string_key_value_pair *pair,
+                           struct totals *totals)
+{
+    if (pair->key.len > 0) {
+        TRY(check_value(op, QUERY, pair->key, totals));
+        totals->value_count--; /* a pair is one value */
+    }
+    return check_value(op, QUERY, pair->value, totals);
+}
+
 static enum err check_pairs(struct op *op,
                             const struct elbv2_query_string_key_value_pair_list *pairs,
                             struct totals *totals)
 {
     TRY(check_count(op, QUERY, pairs->count));
     for (size_t i = 0; i < pairs->count; i++) {
-        if (pairs->items[i].key.len > 0) {
-            TRY(check_value(op, QUERY, pairs->items[i].key, totals));
-            totals->value_count--; /* a pair is one value */
-        }
-        TRY(check_value(op, QUERY, pairs->items[i].value, totals));
+        TRY(check_pair(op, &pairs->items[i], totals));
     }
     return ERR_OK;
 }

@@ -67,10 +67,6 @@ void elbv2_publish_again(struct elbv2 *e);
 /* Valid until elbv2_stop. */
 struct port_elb elbv2_port(struct elbv2 *e);
 
-/* The region of a load balancer given by its metric dimension "app/NAME/ID"; absent when no
- * listener of it is served. self: struct elbv2. In the arena. */
-struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer);
-
 extern const struct elbv2_handlers elbv2_handlers;
 
 /* The region of a load balancer by its metric dimension "app/NAME/ID", in the arena; absent when

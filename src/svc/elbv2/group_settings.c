@@ -52,7 +52,7 @@ static enum err check_matcher(struct op *op, const struct elbv2_target_group *gr
     if (m == NULL) {
         return ERR_OK;
     }
-    if (is_grpc(group) != str_is_set(m->grpc_code) || is_grpc(group) == str_is_set(m->http_code)) {
+    if (is_grpc(group) != (m->grpc_code.len > 0) || is_grpc(group) == (m->http_code.len > 0)) {
         return elbv2_invalid(op, is_grpc(group)
                                      ? "The matcher of a target group with the protocol-version "
                                        "'GRPC' must have GrpcCode and no HttpCode"
@@ -163,7 +163,7 @@ static void default_health_check(struct op *op, struct elbv2_target_group *group
             group->health_check_protocol =
                 is_stream ? ELBV2_PROTOCOL_ENUM_TCP : ELBV2_PROTOCOL_ENUM_HTTP;
         }
-        if (!str_is_set(group->health_check_port)) {
+        if (group->health_check_port.len == 0) {
             group->health_check_port = STR("traffic-port");
         }
     }
@@ -176,7 +176,7 @@ static void default_health_check(struct op *op, struct elbv2_target_group *group
                                                                   : 5);
     default_i32(&group->healthy_threshold_count, 5);
     default_i32(&group->unhealthy_threshold_count, is_lambda ? 5 : 2);
-    if (is_web_check && !str_is_set(group->health_check_path)) {
+    if (is_web_check && group->health_check_path.len == 0) {
         group->health_check_path = is_grpc(group) ? STR("/AWS.ALB/healthcheck") : STR("/");
     }
     if (is_web_check && group->matcher == NULL) {
@@ -200,7 +200,7 @@ static enum err settle_lambda(struct op *op, const struct elbv2_create_target_gr
         return elbv2_invalid(
             op, "Port cannot be specified for target groups with target type 'lambda'");
     }
-    if (str_is_set(in->vpc_id)) {
+    if (in->vpc_id.len > 0) {
         return elbv2_invalid(
             op, "VPC ID cannot be specified for target groups with target type 'lambda'");
     }
@@ -211,7 +211,7 @@ static enum err settle_version(struct op *op, const struct elbv2_create_target_g
                                struct elbv2_target_group *group)
 {
     if (!is_web(in->protocol)) {
-        if (str_is_set(in->protocol_version)) {
+        if (in->protocol_version.len > 0) {
             return elbv2_invalid(op,
                                  "Protocol version cannot be specified for target groups with the "
                                  "protocol '%s'",
@@ -219,8 +219,7 @@ static enum err settle_version(struct op *op, const struct elbv2_create_target_g
         }
         return ERR_OK;
     }
-    group->protocol_version =
-        str_is_set(in->protocol_version) ? in->protocol_version : STR("HTTP1");
+    group->protocol_version = (in->protocol_version.len > 0) ? in->protocol_version : STR("HTTP1");
     if (!STR_IS(group->protocol_version, "HTTP1") && !STR_IS(group->protocol_version, "HTTP2") &&
         !is_grpc(group)) {
         return elbv2_invalid(op, "Protocol version '%.*s' must be one of 'HTTP1', 'HTTP2', 'GRPC'",
@@ -309,10 +308,10 @@ enum err elbv2_change_group(struct op *op, const struct elbv2_modify_target_grou
             changed.matcher = NULL;
         }
     }
-    if (str_is_set(in->health_check_port)) {
+    if (in->health_check_port.len > 0) {
         changed.health_check_port = in->health_check_port;
     }
-    if (str_is_set(in->health_check_path)) {
+    if (in->health_check_path.len > 0) {
         changed.health_check_path = in->health_check_path;
     }
     if (in->health_check_enabled.is_set) {

@@ -113,6 +113,13 @@ static void hear_row(struct elbv2 *e, struct op *op, const struct lbconf_health_
                             .description = str_slice(row->description, 0, SENTENCE_BYTES_MAX),
                             .inflight_count = (uint64_t)OPT_OR(row->inflight, 0)};
     struct entry *old = map_find(&e->health, key);
+    /* A verdict gives way to another verdict only: a data plane that has just been started knows
+     * none yet, and no target falls ill because it is asked again. */
+    bool has_verdict = old != NULL && (old->health.state == PORT_TARGET_HEALTHY ||
+                                       old->health.state == PORT_TARGET_UNHEALTHY);
+    if (health.state == PORT_TARGET_INITIAL && has_verdict) {
+        return;
+    }
     if (old != NULL && is_same(&old->health, &health)) {
         old->health.inflight_count = health.inflight_count;
         return;

@@ -48,7 +48,6 @@ struct str elbv2_hosts_text(struct arena *a, struct str text, struct str mark,
     struct str end = arena_printf(a, END_FORMAT, STR_ARG(mark));
     struct str rest = text;
     struct str line = STR_NONE;
-    struct str before = str_slice(text, 0, 0);
     bool is_inside = false;
     char *kept = arena_alloc(a, text.len + 1);
     size_t kept_len = 0;
@@ -66,7 +65,7 @@ struct str elbv2_hosts_text(struct arena *a, struct str text, struct str mark,
         memcpy(kept + kept_len, line.ptr, line.len);
         kept_len += line.len;
     }
-    before = str_make(kept, kept_len);
+    struct str before = str_make(kept, kept_len);
     if (count == 0) {
         return before;
     }

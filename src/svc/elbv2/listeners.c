@@ -96,7 +96,7 @@ static enum err check_secure(struct op *op, struct elbv2_listener *listener)
     TRY(elbv2_check_certificate(op, arn));
     listener->certificates.items = ARENA_NEW(&op->arena, struct elbv2_certificate);
     listener->certificates.items[0].certificate_arn = arn;
-    if (!str_is_set(listener->ssl_policy)) {
+    if (listener->ssl_policy.len == 0) {
         listener->ssl_policy = DEFAULT_SSL_POLICY;
     }
     if (!elbv2_has_ssl_policy(listener->ssl_policy)) {
@@ -136,9 +136,11 @@ static enum err check_settings(struct op *op, const struct elbv2_load_balancer *
     }
     if (is_secure(listener)) {
         TRY(check_secure(op, listener));
-    } else if (listener->certificates.count > 0 || str_is_set(listener->ssl_policy)) {
+    } else if (listener->certificates.count > 0 || listener->ssl_policy.len > 0) {
         return bad_setting(op, "Certificates and SSL policies are supported only for HTTPS and TLS "
                                "listeners");
+    } else {
+        listener->ssl_policy = STR_NONE;
     }
     TRY(check_alpn(op, listener));
     return check_mutual(op, listener);
@@ -317,7 +319,7 @@ enum err elbv2_describe_listeners(struct op *op, struct elbv2 *e,
                                   struct elbv2_describe_listeners_out *ret)
 {
     ret->listeners.is_set = true;
-    if ((in->listener_arns.count > 0) == str_is_set(in->load_balancer_arn)) {
+    if ((in->listener_arns.count > 0) == (in->load_balancer_arn.len > 0)) {
         return elbv2_invalid(op, "You must specify either listener ARNs or a load balancer ARN");
     }
     for (size_t i = 0; i < in->listener_arns.count; i++) {
@@ -354,7 +356,7 @@ static void take_changes(const struct elbv2_modify_listener_in *in, struct elbv2
     if (in->port.is_set) {
         listener->port = in->port;
     }
-    if (str_is_set(in->ssl_policy)) {
+    if (in->ssl_policy.len > 0) {
         listener->ssl_policy = in->ssl_policy;
     }
     if (in->certificates.count > 0) {

@@ -134,7 +134,7 @@ struct tags elbv2_kept_tags(struct op *op, const struct engine_elb_more *more)
 
 static enum err refuse_unknown(struct op *op, const struct elbv2_create_load_balancer_in *in)
 {
-    if (str_is_set(in->customer_owned_ipv4_pool) || in->ipam_pools != NULL) {
+    if ((in->customer_owned_ipv4_pool.len > 0) || in->ipam_pools != NULL) {
         return op_fail_as(op, ERR_UNSUPPORTED, &elbv2_error_operation_not_permitted_exception,
                           "Address pools are not supported by this engine");
     }

@@ -173,14 +173,21 @@ static enum err forget(struct op *op, struct elbv2 *e, struct str group_arn, str
 typedef enum err (*reference_fn)(struct op *op, struct elbv2 *e, struct str group_arn,
                                  struct str from_arn);
 
+static enum err each_tuple(struct op *op, struct elbv2 *e,
+                           const struct elbv2_forward_action_config *forward, struct str from_arn,
+                           reference_fn fn)
+{
+    for (size_t i = 0; forward != NULL && i < forward->target_groups.count; i++) {
+        TRY(fn(op, e, forward->target_groups.items[i].target_group_arn, from_arn));
+    }
+    return ERR_OK;
+}
+
 static enum err each_group(struct op *op, struct elbv2 *e, const struct elbv2_actions *actions,
                            struct str from_arn, reference_fn fn)
 {
     for (size_t i = 0; i < actions->count; i++) {
-        const struct elbv2_forward_action_config *forward = actions->items[i].forward_config;
-        for (size_t k = 0; forward != NULL && k < forward->target_groups.count; k++) {
-            TRY(fn(op, e, forward->target_groups.items[k].target_group_arn, from_arn));
-        }
+        TRY(each_tuple(op, e, actions->items[i].forward_config, from_arn, fn));
     }
     return ERR_OK;
 }

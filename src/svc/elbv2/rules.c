@@ -162,7 +162,7 @@ enum err elbv2_describe_rules(struct op *op, struct elbv2 *e,
                               struct elbv2_describe_rules_out *ret)
 {
     ret->rules.is_set = true;
-    if ((in->rule_arns.count > 0) == str_is_set(in->listener_arn)) {
+    if ((in->rule_arns.count > 0) == (in->listener_arn.len > 0)) {
         return elbv2_invalid(op, "You must specify either listener rule ARNs or a listener ARN");
     }
     for (size_t i = 0; i < in->rule_arns.count; i++) {

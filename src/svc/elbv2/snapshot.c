@@ -478,15 +478,26 @@ static bool refresh_list(struct elbv2 *e, struct list *parts)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-/* Index of each group in the snapshot, by ARN; +1, because a map holds no NULL. */
+static void push_group(struct arena *a, struct lbconf_target_groups *to,
+                       const struct lbconf_target_group *group)
+{
+    *ARENA_PUSH(a, to) = *group;
+}
+
+static void push_listener(struct arena *a, struct lbconf_listeners *to,
+                          const struct lbconf_listener *listener)
+{
+    *ARENA_PUSH(a, to) = *listener;
+}
+
+/* indexes: ARN -> the group in the list, which no longer grows then. */
 static void gather_groups(struct elbv2 *e, struct arena *a, struct map *indexes,
                           struct lbconf_target_groups *to)
 {
     to->is_set = true;
     LIST_FOR (part, &e->groups, struct part, link) {
         if (part->is_there) {
-            struct lbconf_target_group *item = ARENA_PUSH(a, to);
-            *item = part->group;
+            push_group(a, to, &part->group);
         }
     }
     for (size_t i = 0; i < to->count; i++) {
@@ -494,24 +505,30 @@ static void gather_groups(struct elbv2 *e, struct arena *a, struct map *indexes,
     }
 }
 
+/* The weights name groups by their place in the snapshot. False when one is missing: references
+ * forbid it, but the file could have been edited. */
+static bool fill_indexes(const struct part *part, const struct map *indexes,
+                         const struct lbconf_target_groups *groups)
+{
+    for (size_t i = 0; i < part->weight_count; i++) {
+        const struct lbconf_target_group *group = map_find(indexes, part->weights[i].group_arn);
+        if (group == NULL) {
+            log_error("elbv2", "\"%.*s\" sends traffic to \"%.*s\", which does not exist",
+                      STR_ARG(part->arn), STR_ARG(part->weights[i].group_arn));
+            return false;
+        }
+        part->weights[i].at->target_group = OPT_I32((int32_t)(group - groups->items));
+    }
+    return true;
+}
+
 static void gather_listeners(struct elbv2 *e, struct arena *a, const struct map *indexes,
                              const struct lbconf_target_groups *groups, struct lbconf_listeners *to)
 {
     to->is_set = true;
     LIST_FOR (part, &e->listeners, struct part, link) {
-        for (size_t i = 0; part->is_there && i < part->weight_count; i++) {
-            const struct lbconf_target_group *group = map_find(indexes, part->weights[i].group_arn);
-            if (group == NULL) { /* references forbid it, but the file could have been edited */
-                log_error("elbv2", "\"%.*s\" sends traffic to \"%.*s\", which does not exist",
-                          STR_ARG(part->arn), STR_ARG(part->weights[i].group_arn));
-                part->is_there = false;
-                break;
-            }
-            part->weights[i].at->target_group = OPT_I32((int32_t)(group - groups->items));
-        }
-        if (part->is_there) {
-            struct lbconf_listener *item = ARENA_PUSH(a, to);
-            *item = part->listener;
+        if (part->is_there && fill_indexes(part, indexes, groups)) {
+            push_listener(a, to, &part->listener);
         }
     }
 }

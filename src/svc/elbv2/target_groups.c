@@ -158,8 +158,8 @@ enum err elbv2_describe_target_groups(struct op *op, struct elbv2 *e,
                                       struct elbv2_describe_target_groups_out *ret)
 {
     ret->target_groups.is_set = true;
-    int chosen = (in->target_group_arns.count > 0) + (in->names.count > 0) +
-                 str_is_set(in->load_balancer_arn);
+    int chosen =
+        (in->target_group_arns.count > 0) + (in->names.count > 0) + (in->load_balancer_arn.len > 0);
     if (chosen > 1) {
         return elbv2_invalid(op, "Only one of target group ARNs, target group names and a load "
                                  "balancer ARN can be specified");
@@ -170,7 +170,7 @@ enum err elbv2_describe_target_groups(struct op *op, struct elbv2 *e,
     if (in->names.count > 0) {
         return describe_names(op, e, &in->names, &ret->target_groups);
     }
-    if (str_is_set(in->load_balancer_arn)) {
+    if (in->load_balancer_arn.len > 0) {
         return describe_of_load_balancer(op, e, in->load_balancer_arn, &ret->target_groups);
     }
     struct store_items items = {0};

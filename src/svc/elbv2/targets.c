@@ -209,6 +209,21 @@ enum err elbv2_deregister_targets(struct op *op, struct elbv2 *e,
     return store_tx_commit(op, &tx);
 }
 
+static bool is_drain_over(const struct op *op, const struct engine_elb_target *target, dur_t delay)
+{
+    return target->draining_since.is_set &&
+           wall_add(target->draining_since.value, delay).us <= op->now.us;
+}
+
+static enum err end_drain(struct op *op, struct elbv2 *e, struct str group_arn,
+                          const struct engine_elb_target *target, dur_t delay)
+{
+    if (!is_drain_over(op, target, delay)) {
+        return ERR_OK;
+    }
+    return elbv2_remove_target(op, e, group_arn, target->host, OPT_OR(target->port, 0));
+}
+
 enum err elbv2_end_drains(struct op *op, struct elbv2 *e, struct str group_arn)
 {
     struct elbv2_target_group group = {0};
@@ -221,11 +236,7 @@ enum err elbv2_end_drains(struct op *op, struct elbv2 *e, struct str group_arn)
     TRY(elbv2_list_targets(op, e, group_arn, &targets));
     dur_t delay = elbv2_drain_delay(&group, &more);
     for (size_t i = 0; i < targets.count; i++) {
-        const struct engine_elb_target *target = &targets.items[i];
-        if (target->draining_since.is_set &&
-            wall_add(target->draining_since.value, delay).us <= op->now.us) {
-            TRY(elbv2_remove_target(op, e, group_arn, target->host, OPT_OR(target->port, 0)));
-        }
+        TRY(end_drain(op, e, group_arn, &targets.items[i], delay));
     }
     return store_tx_commit(op, &tx);
 }
@@ -391,6 +402,25 @@ static enum err describe_all(struct op *op, struct elbv2 *e, const struct elbv2_
     return ERR_OK;
 }
 
+static enum err describe_asked(struct op *op, struct elbv2 *e,
+                               const struct elbv2_target_group *group, struct include include,
+                               const struct elbv2_target_description *asked,
+                               struct elbv2_target_health_descriptions *to)
+{
+    struct engine_elb_target row = {0};
+    bool is_there = false;
+    bool is_lambda = group->target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA;
+    int32_t port = port_of(group, asked);
+    TRY(find_target(op, e, group->target_group_arn, asked->id, port, &row, &is_there));
+    if (!is_there) {
+        TRY(check_id(op, group, asked));
+    }
+    struct elbv2_target_description shown = {.id = asked->id,
+                                             .port = is_lambda ? asked->port : OPT_I32(port),
+                                             .availability_zone = row.zone};
+    return push_described(op, e, group, include, shown, is_there ? &row : NULL, to);
+}
+
 enum err elbv2_describe_target_health(struct op *op, struct elbv2 *e,
                                       const struct elbv2_describe_target_health_in *in,
                                       struct elbv2_describe_target_health_out *ret)
@@ -403,20 +433,7 @@ enum err elbv2_describe_target_health(struct op *op, struct elbv2 *e,
         return describe_all(op, e, &group, include, &ret->target_health_descriptions);
     }
     for (size_t i = 0; i < in->targets.count; i++) {
-        const struct elbv2_target_description *asked = &in->targets.items[i];
-        struct engine_elb_target row = {0};
-        bool is_there = false;
-        int32_t port = port_of(&group, asked);
-        TRY(find_target(op, e, group.target_group_arn, asked->id, port, &row, &is_there));
-        if (!is_there) {
-            TRY(check_id(op, &group, asked));
-        }
-        struct elbv2_target_description shown = {
-            .id = asked->id,
-            .port =
-                group.target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA ? asked->port : OPT_I32(port),
-            .availability_zone = row.zone};
-        TRY(push_described(op, e, &group, include, shown, is_there ? &row : NULL,
+        TRY(describe_asked(op, e, &group, include, &in->targets.items[i],
                            &ret->target_health_descriptions));
     }
     return ERR_OK;

@@ -47,7 +47,7 @@ enum err elbv2_check_zones(struct op *op, enum elbv2_load_balancer_type_enum typ
     }
     for (size_t i = 0; i < mappings->count; i++) {
         const struct elbv2_subnet_mapping *m = &mappings->items[i];
-        if (str_is_set(m->allocation_id)) {
+        if (m->allocation_id.len > 0) {
             return op_fail_as(op, ERR_NOT_FOUND, &elbv2_error_allocation_id_not_found_exception,
                               "The allocation ID '%.*s' does not exist", STR_ARG(m->allocation_id));
         }

@@ -3,6 +3,7 @@
 #include "gen/cloudwatch.h"
 #include "gen/ecs.h"
 #include "gen/logs.h"
+#include "gen/sts.h"
 #include "shape/walk.h"
 #include "test.h"
 
@@ -238,4 +239,21 @@ TEST(a_small_body_cannot_take_much_memory)
                                 SHAPE_STRICT, &in),
               ERR_LIMIT);
     EXPECT(op.arena.total_bytes < 2 * SHAPE_DECODE_BYTES_MAX);
+}
+
+TEST(sensitive_values_are_not_shown)
+{
+    auto_op struct op op;
+    op_init(&op);
+    struct sts_assume_role_with_web_identity_in in;
+    struct shape_findings findings;
+    EXPECT_EQ(shape_json_decode_find(&op, sts_op_assume_role_with_web_identity.in,
+                                     STR("{\"RoleArn\":\"short\",\"WebIdentityToken\":\"abc\","
+                                         "\"RoleSessionName\":\"ok\"}"),
+                                     SHAPE_STRICT, &findings, &in),
+              ERR_INPUT);
+    struct str text = shape_findings_coral_text(&op.arena, &findings);
+    EXPECT(str_find(text, STR("Value 'short' at 'roleArn'"), 0) != STR_NOT_FOUND);
+    EXPECT(str_find(text, STR("Value null at 'webIdentityToken'"), 0) != STR_NOT_FOUND);
+    EXPECT(str_find(text, STR("abc"), 0) == STR_NOT_FOUND);
 }

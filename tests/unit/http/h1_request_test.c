@@ -63,7 +63,10 @@ static const struct row rows[] = {
     {"POST / HTTP/1.1\r\n" HOST "\xa0"
      "Content-Length: 3\r\n\r\n",
      H1_DONE, H1_AMBIGUOUS, H1_SUSPICIOUS_HEADER, 0},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\n", H1_DONE,
+     H1_AMBIGUOUS, H1_SUSPICIOUS_HEADER, 0},
     /* severe: the request line */
+    {"GET / HTTP/1.1 HTTP/1.1\r\n" HOST "\r\n", H1_BAD, H1_SEVERE, H1_BAD_VERSION, 400},
     {" GET / HTTP/1.1\r\n" HOST "\r\n", H1_BAD, H1_SEVERE, H1_BAD_METHOD, 400},
     {"G@T / HTTP/1.1\r\n" HOST "\r\n", H1_BAD, H1_SEVERE, H1_BAD_METHOD, 400},
     {"GET\t/ HTTP/1.1\r\n" HOST "\r\n", H1_BAD, H1_SEVERE, H1_BAD_METHOD, 400},
@@ -103,6 +106,10 @@ static const struct row rows[] = {
     /* severe: framing */
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 4\r\n\r\n", H1_BAD, H1_SEVERE,
      H1_MULTIPLE_CONTENT_LENGTH, 400},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length : 3\r\n\r\n", H1_BAD,
+     H1_SEVERE, H1_MULTIPLE_CONTENT_LENGTH, 400},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer_Encoding: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+     H1_BAD, H1_SEVERE, H1_MULTIPLE_TE_CHUNKED, 400},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3, 3\r\n\r\n", H1_BAD, H1_SEVERE,
      H1_BAD_CONTENT_LENGTH, 400},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: +3\r\n\r\n", H1_BAD, H1_SEVERE,

@@ -196,7 +196,7 @@ static void run_history(uint64_t seed)
 
 TEST(random_histories_of_a_service_keep_every_promise)
 {
-    const char *only = getenv("ROLLOUT_SEED"); /* lint: getenv */
+    const char *only = getenv("ROLLOUT_SEED");
     uint64_t seed = 0;
     if (only != NULL && str_parse_u64(str_of(only), UINT64_MAX, &seed)) {
         run_history(seed);

@@ -41,9 +41,7 @@ static void end(const char *id)
 
 TEST(docker_runs_a_task_and_tells_its_output_and_exit)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     fixture_begin();
     struct runtime_pair env = {STR_INIT("GREETING"), STR_INIT("hi there")};
     struct runtime_container_spec *c =
@@ -65,9 +63,7 @@ TEST(docker_runs_a_task_and_tells_its_output_and_exit)
 
 TEST(docker_containers_share_an_address_and_stop_in_reverse)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     fixture_begin();
     static const struct runtime_dependency on_app = {.container = STR_INIT("app"),
                                                      .condition = RUNTIME_WHEN_STARTED};
@@ -102,9 +98,7 @@ TEST(docker_containers_share_an_address_and_stop_in_reverse)
 
 TEST(docker_says_why_something_cannot_start)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     fixture_begin();
     struct str missing = STR("/no/such/program");
     fixture_container(0, "app", "")->command = (struct runtime_words){&missing, 1};
@@ -117,15 +111,14 @@ TEST(docker_says_why_something_cannot_start)
     EXPECT(fixture_has("app:failed(CannotStartContainerError: Error response from daemon: "));
     EXPECT(fixture_has("no such file or directory"));
     EXPECT(fixture_has("pull:failed(CannotPullContainerError: Error response from daemon: "));
+    EXPECT(fixture_has("connection refused"));
     EXPECT(fixture_has("name:failed(CannotPullContainerError: invalid reference format)"));
     end(id);
 }
 
 TEST(docker_kills_what_ignores_its_stop_signal)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     fixture_begin();
     struct runtime_container_spec *c = fixture_container(
         0, "app", "trap 'echo got int' INT; echo up; while :; do sleep 0.05; done");
@@ -143,9 +136,7 @@ TEST(docker_kills_what_ignores_its_stop_signal)
 
 TEST(docker_health_commands_run_by_exec)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     clock_set_scale(100);
     fixture_begin();
     static struct str check[] = {STR_INIT("CMD-SHELL"), STR_INIT("cat /healthy")};
@@ -162,9 +153,7 @@ TEST(docker_health_commands_run_by_exec)
 
 TEST(docker_reports_the_out_of_memory_error_and_use)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     fixture_begin();
     fixture_container(0, "app", "sleep 1; exec tail /dev/zero")->memory_mib = 24;
     const char *id = new_id();
@@ -217,9 +206,7 @@ static void expect_forty_lines(void)
 
 TEST(docker_tasks_are_taken_over_by_the_next_control)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     crash_id = new_id();
     (void)test_folder();
     fixture_live_and_be_killed(start_counting);
@@ -233,9 +220,7 @@ TEST(docker_tasks_are_taken_over_by_the_next_control)
 
 TEST(docker_exits_that_happened_meanwhile_are_seen)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     crash_id = new_id();
     (void)test_folder();
     fixture_live_and_be_killed(start_counting);
@@ -251,9 +236,7 @@ TEST(docker_exits_that_happened_meanwhile_are_seen)
 
 TEST(docker_publishes_ports_when_asked)
 {
-    if (!fixture_use_docker()) {
-        return;
-    }
+    fixture_use_docker();
     fixture_begin();
     struct runtime_port ports[] = {{.container_port = 8080}};
     struct runtime_container_spec *c = fixture_container(0, "app", "exec sleep 30");
@@ -271,16 +254,42 @@ TEST(docker_publishes_ports_when_asked)
     end(id);
 }
 
+TEST(docker_and_processes_run_side_by_side)
+{
+    fixture_use_docker();
+    fx.is_mixed = true;
+    fixture_begin();
+    const char *id = new_id();
+    fixture_container(0, "boxed", "echo in a box; exec sleep 30");
+    struct runtime_task_spec spec = fixture_task(id, 1);
+    fixture_start(&spec);
+    EXPECT(fixture_wait_line("boxed/out in a box\n", 20000));
+    fixture_container(0, "plain", "echo as a process; exec sleep 30")->image =
+        arena_printf(&fx.op.arena, "dir://%s", test_folder());
+    spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    EXPECT(fixture_wait_line("plain/out as a process\n", 20000));
+    struct runtime_sights sights;
+    REQUIRE_OK(runtime_observe(fx.rt, &fx.op, &sights), &fx.op);
+    EXPECT_EQ(sights.count, 2);
+    EXPECT_EQ(fixture_see(TASK_A, 0).state, RUNTIME_CONTAINER_RUNNING);
+    EXPECT_EQ(fixture_see(id, 0).runtime_id.len, 64);
+    REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    EXPECT(fixture_wait("plain:exited=137", 20000));
+    REQUIRE_OK(runtime_forget_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
+    end(id);
+}
+
 TEST(a_docker_that_is_not_there_is_asked_again)
 {
     static bool is_ready;
+    op_init(&fx.op);
     struct runtime_docker_config config = {
         .socket_path = arena_printf(&fx.op.arena, "%s/none.sock", test_folder()).ptr,
         .state_folder = test_folder(),
         .instance = "x",
     };
     static const struct runtime_sink sink = {.self = &is_ready};
-    op_init(&fx.op);
     REQUIRE_OK(ev_loop_open(&fx.op, &fx.loop), &fx.op);
     REQUIRE_OK(runtime_docker_open(&fx.op, &fx.loop, &config, &sink, &fx.rt), &fx.op);
     mono_t until = mono_add(clock_mono(), DUR_MS(700));

@@ -3,9 +3,12 @@
 #include "runtime_fixture.h"
 
 #include "base/check.h"
+#include "base/fault.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void start_counting(void)
@@ -174,4 +177,118 @@ TEST(a_shim_that_does_not_obey_is_killed)
     EXPECT(fixture_wait(":over", 15000));
     EXPECT_EQ(fixture_processes(TASK_A), 0);
     fixture_end();
+}
+
+static void start_something(void)
+{
+    fixture_container(0, "app", "setsid sleep 57 & exec sleep 58");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    fixture_start(&spec);
+    REQUIRE(fixture_wait("app:started", 5000));
+}
+
+TEST(a_container_whose_state_was_removed_ends)
+{
+    (void)test_folder();
+    fixture_live_and_be_killed(start_something);
+    op_init(&fx.op);
+    EXPECT(fixture_processes(TASK_A) > 0);
+    char command[256];
+    (void)snprintf(command, sizeof(command), "rm -r %s/state", test_folder());
+    REQUIRE_EQ(system(command), 0); /* lint: system */
+    for (int i = 0; i < 50 && fixture_processes(TASK_A) > 0; i++) {
+        fixture_pause(100);
+    }
+    EXPECT_EQ(fixture_processes(TASK_A), 0);
+    op_fini(&fx.op);
+}
+
+/* ---- a crash at every point -------------------------------------------------------------------
+ */
+
+static bool has_file(const char *name)
+{
+    return access(arena_printf(&fx.op.arena, "%s/%s", test_folder(), name).ptr, F_OK) == 0;
+}
+
+static void write_empty_file(const char *name)
+{
+    FILE *f = fopen(arena_printf(&fx.op.arena, "%s/%s", test_folder(), name).ptr, "w");
+    REQUIRE(f != NULL);
+    (void)fclose(f);
+}
+
+/* What a caller with one row does: start, until it has run; then stop; then forget. Every step may
+ * have been done before. */
+static void drive_one_task(void)
+{
+    fixture_begin();
+    fixture_container(0, "app",
+                      "echo ran > ran.$$; trap 'exit 0' TERM; while :; do sleep 0.02; done");
+    struct runtime_task_spec spec = fixture_task(TASK_A, 1);
+    struct runtime_task_sight sight = {0};
+    mono_t until = mono_add(clock_mono(), DUR_S(20));
+    while (!has_file("stop") && clock_mono().us < until.us) {
+        EXPECT_OK(runtime_start_task(fx.rt, &fx.op, &spec), &fx.op);
+        fixture_turn(2);
+        REQUIRE_OK(runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight), &fx.op);
+        if (sight.containers[0].state == RUNTIME_CONTAINER_RUNNING) {
+            fixture_turn(30);
+            write_empty_file("stop");
+        }
+    }
+    while (runtime_see_task(fx.rt, &fx.op, STR(TASK_A), &sight) == ERR_OK &&
+           clock_mono().us < until.us) {
+        EXPECT_OK(sight.is_over ? runtime_forget_task(fx.rt, &fx.op, STR(TASK_A))
+                                : runtime_stop_task(fx.rt, &fx.op, STR(TASK_A)),
+                  &fx.op);
+        fixture_turn(5);
+    }
+    EXPECT(clock_mono().us < until.us);
+    fixture_turn(5);
+    fixture_end();
+}
+
+/* True when the n-th point was reached, and killed it. */
+static bool drive_and_crash_at(unsigned n)
+{
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%u", n);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)setenv("HITLESS_FAULT_AT", text, 1);
+        fault_init();
+        drive_one_task();
+        _exit(0);
+    }
+    int status = 0;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+TEST(a_crash_at_any_point_ends_in_the_same_state)
+{
+    (void)test_folder();
+    unsigned n = 1;
+    for (; drive_and_crash_at(n); n++) {
+        REQUIRE(n < 100);
+        drive_one_task();
+        op_init(&fx.op);
+        EXPECT_EQ(fixture_processes(TASK_A), 0);
+        op_fini(&fx.op);
+        /* started once: one file a process that ran; nothing else is left */
+        char check[512];
+        (void)snprintf(check, sizeof(check),
+                       "cd %s && test -z \"$(ls -A state run | grep -v : )\" && "
+                       "test $(ls | grep -c ran) = 1",
+                       test_folder());
+        int result = system(check); /* lint: system */
+        if (result != 0) {
+            test_failed(__FILE__, __LINE__, "something is wrong after a crash at point %u", n);
+        }
+        (void)snprintf(check, sizeof(check), "cd %s && rm -f ran.* stop", test_folder());
+        (void)!system(check); /* lint: system */
+    }
+    EXPECT(n > 10);
+    printf("# %u points\n", n - 1);
 }

@@ -203,7 +203,7 @@ TEST(secrets_are_in_no_argument_list_and_in_no_file)
 TEST(a_user_is_taken_and_gets_the_run_folder)
 {
     if (geteuid() != 0) {
-        return;
+        test_skip("only root may become another user");
     }
     fixture_begin();
     fixture_container(0, "app", "id -u; id -g; touch \"$(dirname $SOCKET)/x\" && echo wrote")
@@ -244,11 +244,9 @@ TEST(a_container_past_its_memory_limit_ends_with_the_out_of_memory_error)
     fixture_start(&spec);
     if (access("/sys/fs/cgroup/memory/hitless/" TASK_A, F_OK) == -1 &&
         access("/sys/fs/cgroup/hitless/" TASK_A, F_OK) == -1) {
-        printf("# no control groups here: not tested\n");
         REQUIRE_OK(runtime_kill_task(fx.rt, &fx.op, STR(TASK_A)), &fx.op);
         EXPECT(fixture_wait(":over", 20000));
-        fixture_end();
-        return;
+        test_skip("control groups may not be made here");
     }
     EXPECT(fixture_wait(":over", 20000));
     EXPECT(fixture_has(

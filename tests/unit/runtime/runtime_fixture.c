@@ -63,7 +63,7 @@ static const char import_script[] =
     "tar -chf - $list $libs /etc/passwd 2>/dev/null | "
     "docker -H unix://%s import - hitless-test:1 > /dev/null";
 
-bool fixture_use_docker(void)
+void fixture_use_docker(void)
 {
     const char *socket_path = getenv("HITLESS_TEST_DOCKER");
     fx.docker_socket = socket_path == NULL ? "/var/run/docker.sock" : socket_path;
@@ -72,12 +72,11 @@ bool fixture_use_docker(void)
     (void)snprintf(script, sizeof(script), "docker -H unix://%s version > /dev/null 2>&1",
                    fx.docker_socket);
     if (system(script) != 0) { /* lint: system */
-        printf("# no Docker Engine answers at %s: not tested\n", fx.docker_socket);
-        return false;
+        (void)snprintf(script, sizeof(script), "no Docker Engine answers at %s", fx.docker_socket);
+        test_skip(script);
     }
     (void)snprintf(script, sizeof(script), import_script, fx.docker_socket);
     (void)!system(script); /* lint: system */
-    return true;
 }
 
 void fixture_begin(void)
@@ -98,7 +97,10 @@ void fixture_begin(void)
     struct runtime_docker_config docker = {
         .socket_path = fx.docker_socket, .state_folder = state, .instance = "hitless-test"};
     REQUIRE_OK(ev_loop_open(&fx.op, &fx.loop), &fx.op);
-    if (fx.docker_socket != NULL) {
+    if (fx.is_mixed) {
+        process.state_folder = arena_printf(&fx.op.arena, "%s/state-process", folder).ptr;
+        REQUIRE_OK(runtime_mixed_open(&fx.op, &fx.loop, &process, &docker, &sink, &fx.rt), &fx.op);
+    } else if (fx.docker_socket != NULL) {
         REQUIRE_OK(runtime_docker_open(&fx.op, &fx.loop, &docker, &sink, &fx.rt), &fx.op);
     } else {
         fx.image = arena_printf(&fx.op.arena, "dir://%s", folder);

@@ -5,8 +5,7 @@
 
 #include "base/buf.h"
 #include "ev/loop.h"
-#include "runtime/docker/docker.h"
-#include "runtime/process/process.h"
+#include "runtime/mixed.h"
 
 #include <sys/types.h>
 
@@ -23,6 +22,7 @@ struct runtime_fixture {
     bool is_ready;
     bool has_cgroups;
     const char *docker_socket; /* NULL: the process runtime */
+    bool is_mixed;             /* with docker_socket: both */
     struct str image;          /* of fixture_container() */
     size_t over_count;
 };
@@ -30,8 +30,8 @@ struct runtime_fixture {
 extern struct runtime_fixture fx;
 
 /* Looks for a Docker Engine (HITLESS_TEST_DOCKER, else the usual socket) and gives it the image of
- * our tests: a few programs of this machine. False, with a word, when there is none. */
-bool fixture_use_docker(void);
+ * our tests: a few programs of this machine. Skips the test when there is none. */
+void fixture_use_docker(void);
 /* Opens the runtime and turns until it is ready. */
 void fixture_begin(void);
 void fixture_end(void);

@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 
+#include <stdio.h>
+
 static void begin(struct fake *f, void (*change)(struct codedeploy_create_deployment_group_in *in))
 {
     fake_open(f, fake_state_new(), NULL);
@@ -483,14 +485,99 @@ TEST(a_hook_without_a_function_or_an_answer_fails_the_deployment)
     fake_close(&f);
 }
 
+TEST(without_a_runner_of_functions_the_event_shows_the_execution_id)
+{
+    struct fake f;
+    struct fake_state *state = fake_state_new();
+    state->has_no_hooks = true;
+    fake_open(&f, state, NULL);
+    fake_make_group(&f, NULL);
+    struct str id = fake_deploy(&f, NULL, HOOKED("validate"));
+    fake_settle(&f);
+    fake_tasks_live(&f);
+    const struct codedeploy_diagnostics *g =
+        fake_target(&f, id)->lifecycle_events.items[4].diagnostics;
+    REQUIRE(g != NULL);
+    EXPECT_STR(g->script_name, "validate");
+    size_t at = str_find_last_char(g->message, ' ');
+    REQUIRE(at != STR_NOT_FOUND);
+    REQUIRE_OK(
+        answer(&f, id, str_from(g->message, at + 1), CODEDEPLOY_LIFECYCLE_EVENT_STATUS_SUCCEEDED),
+        &f.op);
+    fake_settle(&f);
+    expect_events(&f, id, "SSSSSSIP");
+    fake_close(&f);
+}
+
+TEST(alarms_of_the_request_stand_in_for_those_of_the_group)
+{
+    static const struct codedeploy_alarm_configuration none = {.enabled = {false, true}};
+    struct fake f;
+    begin(&f, NULL);
+    f.state->is_alarm = true;
+    fake_override_alarms = &none;
+    struct str id = fake_deploy(&f, NULL, FAKE_APPSPEC);
+    fake_settle(&f);
+    fake_tasks_live(&f);
+    EXPECT_EQ(f.state->production[1], 10);
+    EXPECT(!OPT_OR(fake_get(&f, id)->override_alarm_configuration->enabled, true));
+    fake_close(&f);
+}
+
+TEST(a_time_scale_shortens_every_wait)
+{
+    struct fake f;
+    clock_set_scale(60);
+    begin(&f, NULL);
+    struct str id = fake_deploy(&f, NULL, FAKE_APPSPEC);
+    fake_settle(&f);
+    fake_tasks_live(&f);
+    fake_advance(&f, DUR_MS(4999));
+    EXPECT_EQ(f.state->production[1], 10);
+    fake_advance(&f, DUR_MS(1));
+    EXPECT_EQ(f.state->production[1], 100);
+    fake_advance(&f, DUR_S(5));
+    fake_tasks_live(&f);
+    expect_status(&f, id, "Succeeded");
+    fake_close(&f);
+}
+
+static void linear_of_my_own(struct fake *f)
+{
+    struct codedeploy_time_based_linear linear = {.linear_percentage = OPT_I32(40),
+                                                  .linear_interval = OPT_I32(2)};
+    struct codedeploy_traffic_routing_config r = {
+        .type = CODEDEPLOY_TRAFFIC_ROUTING_TYPE_TIMEBASEDLINEAR, .time_based_linear = &linear};
+    struct codedeploy_create_deployment_config_in in = {.deployment_config_name = STR("mine"),
+                                                        .traffic_routing_config = &r,
+                                                        .compute_platform =
+                                                            CODEDEPLOY_COMPUTE_PLATFORM_ECS};
+    struct codedeploy_create_deployment_config_out out = {0};
+    REQUIRE_OK(codedeploy_handlers.create_deployment_config(&f->op, f->cd, &in, &out), &f->op);
+}
+
+TEST(a_linear_configuration_of_ones_own_takes_its_steps)
+{
+    static const int32_t shares[] = {40, 80, 100};
+    struct fake f;
+    begin(&f, NULL);
+    linear_of_my_own(&f);
+    (void)fake_deploy(&f, "mine", FAKE_APPSPEC);
+    fake_settle(&f);
+    fake_tasks_live(&f);
+    for (size_t i = 0; i < ARRAY_COUNT(shares); i++) {
+        EXPECT_EQ(f.state->production[1], shares[i]);
+        fake_advance(&f, DUR_MIN(2));
+    }
+    fake_close(&f);
+}
+
 TEST(a_deployment_goes_on_in_the_middle_after_a_restart)
 {
     struct fake f;
     struct fake_state *state = fake_state_new();
-    struct str folder = str_of(test_folder());
     char path[128];
-    REQUIRE(str_to_c(folder, path, 100));
-    strcat(path, "/state.db"); /* lint: strcat */
+    (void)snprintf(path, sizeof(path), "%s/state.db", test_folder());
     fake_open(&f, state, path);
     fake_make_group(&f, NULL);
     struct str id = fake_deploy(&f, NULL, FAKE_APPSPEC);

@@ -334,7 +334,7 @@ void fake_open(struct fake *f, struct fake_state *state, const char *store_path)
                       .set_primary = set_primary,
                       .remove = remove_set},
         .alarms = {.self = state, .see_alarm = see_alarm, .see_alarm_span = see_alarm_span},
-        .hooks = {.self = state, .invoke = invoke},
+        .hooks = {.self = state, .invoke = state->has_no_hooks ? NULL : invoke},
         .news = {.self = f, .tell = tell},
     };
     REQUIRE_OK(codedeploy_open(&f->op, &c, &f->cd), &f->op);
@@ -436,6 +436,8 @@ void fake_make_group(struct fake *f,
     EXPECT_EQ(out.deployment_group_id.len, 36);
 }
 
+const struct codedeploy_alarm_configuration *fake_override_alarms;
+
 enum err fake_try_deploy(struct fake *f, const char *config, struct str appspec, struct str *ret_id)
 {
     struct codedeploy_app_spec_content content = {.content = appspec};
@@ -447,6 +449,11 @@ enum err fake_try_deploy(struct fake *f, const char *config, struct str appspec,
                                                  .deployment_config_name = str_of(config),
                                                  .revision = &revision,
                                                  .description = STR("release 2")};
+    struct codedeploy_alarm_configuration override = {0};
+    if (fake_override_alarms != NULL) {
+        override = *fake_override_alarms;
+        in.override_alarm_configuration = &override;
+    }
     struct codedeploy_create_deployment_out out = {0};
     enum err e = codedeploy_handlers.create_deployment(&f->op, f->cd, &in, &out);
     *ret_id = out.deployment_id;

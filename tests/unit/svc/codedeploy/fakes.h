@@ -39,6 +39,7 @@ struct fake_state {
     bool is_alarm;
     bool has_alarm;
     bool refuses_create;
+    bool has_no_hooks; /* nobody runs functions; set before fake_open */
     int64_t now_us;
     int create_calls;
     int weight_calls;
@@ -71,6 +72,8 @@ void fake_tasks_live(struct fake *f);
 /* An application "shop" with the group "web", changed by `change` before it is made. */
 void fake_make_group(struct fake *f,
                      void (*change)(struct codedeploy_create_deployment_group_in *in));
+/* The alarms that stand in for the group's; NULL: the group's. */
+extern const struct codedeploy_alarm_configuration *fake_override_alarms;
 struct str fake_deploy(struct fake *f, const char *config, struct str appspec);
 enum err fake_try_deploy(struct fake *f, const char *config, struct str appspec,
                          struct str *ret_id);

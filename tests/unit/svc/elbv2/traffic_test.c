@@ -291,6 +291,7 @@ TEST(a_deregistered_target_drains_until_the_delay_is_over)
     fixture_turn(&f);
     EXPECT_EQ(snapshot_group(&f, s.blue)->targets.count, 0);
     EXPECT_EQ(f.target_changed_count, told + 1);
+    fixture_turn(&f);
     EXPECT(!f.is_wake_asked);
     expect_health(&f, s.blue, ELBV2_TARGET_HEALTH_STATE_ENUM_UNUSED,
                   ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_NOTREGISTERED,
@@ -589,6 +590,29 @@ TEST(names_are_written_when_they_can_be_and_taken_back_at_the_end)
     EXPECT_STR(read_text(&op, path), "127.0.0.1 localhost\n");
 }
 
+TEST(a_hosts_file_that_cannot_be_replaced_is_written_in_place)
+{
+    FIXTURE;
+    char path[256];
+    char link[256];
+    (void)snprintf(path, sizeof(path), "%s/real", test_folder());
+    (void)snprintf(link, sizeof(link), "%s/hosts", test_folder());
+    auto_op struct op op;
+    op_init(&op);
+    REQUIRE_OK(file_write(&op, path, STR("127.0.0.1 localhost\n"), 0644), &op);
+    REQUIRE(symlink(path, link) == 0);
+    fixture_open(&f, ":memory:", link, STR_NONE);
+    struct elbv2_load_balancer lb = make_load_balancer(&f, STR("web"));
+    fixture_turn(&f);
+    EXPECT(str_find(read_text(&op, path), lb.dns_name, 0) != STR_NOT_FOUND);
+    elbv2_stop(f.e);
+    f.e = NULL;
+    EXPECT_STR(read_text(&op, path), "127.0.0.1 localhost\n");
+    struct stat st;
+    REQUIRE(lstat(link, &st) == 0);
+    EXPECT(S_ISLNK(st.st_mode));
+}
+
 TEST(without_a_hosts_file_the_name_is_the_address)
 {
     FIXTURE;
@@ -602,20 +626,27 @@ TEST(without_a_hosts_file_the_name_is_the_address)
 
 /* ---- size ----------------------------------------------------------------------------------- */
 
+/* Gives the ARN of the first. */
+static struct str make_many_groups(struct fixture *f)
+{
+    struct str first = STR_NONE;
+    for (int g = 0; g < 1000; g++) {
+        struct str arn = make_group(f, arena_printf(&f->op.arena, "g-%d", g));
+        first = g == 0 ? arn : first;
+        for (int t = 0; t < 10; t++) {
+            EXPECT_OK(f->port.register_target(f->port.self, &f->op, arn, HOST, 1000 + t), &f->op);
+        }
+    }
+    return first;
+}
+
 TEST(one_target_more_among_ten_thousand_is_quick)
 {
     FIXTURE;
     fixture_open(&f, ":memory:", NULL, STR_NONE);
     AUTO(store_tx_fini) struct store_tx tx = {0};
     REQUIRE_OK(store_tx_begin(&f.op, f.store, &tx), &f.op);
-    struct str first = STR_NONE;
-    for (int g = 0; g < 1000; g++) {
-        struct str arn = make_group(&f, arena_printf(&f.op.arena, "g-%d", g));
-        first = g == 0 ? arn : first;
-        for (int t = 0; t < 10; t++) {
-            REQUIRE_OK(f.port.register_target(f.port.self, &f.op, arn, HOST, 1000 + t), &f.op);
-        }
-    }
+    struct str first = make_many_groups(&f);
     REQUIRE_OK(store_tx_commit(&f.op, &tx), &f.op);
     mono_t start = clock_mono();
     fixture_turn(&f);
@@ -634,5 +665,6 @@ TEST(one_target_more_among_ten_thousand_is_quick)
     printf("# 1000 groups x 10 targets: first snapshot %lld ms, after one change %lld ms (with the "
            "copy of this test), 10 reports %lld ms\n",
            (long long)whole_ms, (long long)again_ms, (long long)report_ms);
+    EXPECT(whole_ms < 2000);
     EXPECT(again_ms < 200); /* a machine under load: the usual is below 10 */
 }

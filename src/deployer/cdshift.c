@@ -1,4 +1,4 @@
-#include "deployer/codedeploy.h"
+#include "deployer/cdshift.h"
 
 #include "base/check.h"
 #include "codec/json.h"
@@ -75,7 +75,7 @@ static enum err find_group(struct op *op, const struct cloud *cloud, const struc
                               STR_ARG(place->service_name));
 }
 
-struct str codedeploy_appspec(struct arena *a, const struct shift_order *order)
+struct str cdshift_appspec(struct arena *a, const struct shift_order *order)
 {
     auto_buf struct buf text;
     buf_init(&text, APPSPEC_BYTES_MAX);
@@ -109,9 +109,9 @@ struct str codedeploy_appspec(struct arena *a, const struct shift_order *order)
     return arena_str(a, buf_str(&text));
 }
 
-struct str codedeploy_config_of(struct arena *a, const struct config_environment *e,
-                                enum config_strategy strategy,
-                                struct codedeploy_traffic_routing_config *ret_routing)
+struct str cdshift_config_of(struct arena *a, const struct config_environment *e,
+                             enum config_strategy strategy,
+                             struct codedeploy_traffic_routing_config *ret_routing)
 {
     *ret_routing = (struct codedeploy_traffic_routing_config){
         .type = CODEDEPLOY_TRAFFIC_ROUTING_TYPE_ALLATONCE};
@@ -142,10 +142,10 @@ static enum err ensure_config(struct op *op, const struct cloud *cloud, struct s
     if (routing->type == CODEDEPLOY_TRAFFIC_ROUTING_TYPE_ALLATONCE) {
         return ERR_OK; /* predefined */
     }
-    struct codedeploy_create_deployment_config_in in = {
-        .deployment_config_name = name,
-        .traffic_routing_config = routing,
-        .compute_platform = CODEDEPLOY_COMPUTE_PLATFORM_ECS};
+    struct codedeploy_create_deployment_config_in in = {.deployment_config_name = name,
+                                                        .traffic_routing_config = routing,
+                                                        .compute_platform =
+                                                            CODEDEPLOY_COMPUTE_PLATFORM_ECS};
     struct codedeploy_create_deployment_config_out out = {0};
     enum err e = codedeploy_call_create_deployment_config(op, cloud->client, &in, &out);
     if (e != ERR_OK &&
@@ -156,18 +156,18 @@ static enum err ensure_config(struct op *op, const struct cloud *cloud, struct s
     return e;
 }
 
-enum err codedeploy_start(struct op *op, const struct cloud *cloud, const struct place *place,
-                          const struct resources *r, const struct shift_order *order,
-                          struct handle *ret_handle)
+enum err cdshift_start(struct op *op, const struct cloud *cloud, const struct place *place,
+                       const struct resources *r, const struct shift_order *order,
+                       struct handle *ret_handle)
 {
     (void)r;
     struct group group = {0};
     TRY(find_group(op, cloud, place, &group));
     struct codedeploy_traffic_routing_config routing = {0};
     struct str config_name =
-        codedeploy_config_of(&op->arena, place->environment, order->strategy, &routing);
+        cdshift_config_of(&op->arena, place->environment, order->strategy, &routing);
     TRY(ensure_config(op, cloud, config_name, &routing));
-    struct codedeploy_app_spec_content content = {.content = codedeploy_appspec(&op->arena, order)};
+    struct codedeploy_app_spec_content content = {.content = cdshift_appspec(&op->arena, order)};
     struct codedeploy_revision_location revision = {
         .revision_type = CODEDEPLOY_REVISION_LOCATION_TYPE_APPSPECCONTENT,
         .app_spec_content = &content};
@@ -184,13 +184,13 @@ enum err codedeploy_start(struct op *op, const struct cloud *cloud, const struct
         *ARENA_PUSH(&op->arena, &watch.alarms) =
             (struct codedeploy_alarm){.name = order->alarms.items[i]};
     }
-    struct codedeploy_create_deployment_in in = {
-        .application_name = group.application,
-        .deployment_group_name = group.name,
-        .deployment_config_name = config_name,
-        .revision = &revision,
-        .auto_rollback_configuration = &rollback,
-        .override_alarm_configuration = order->alarms.count > 0 ? &watch : NULL};
+    struct codedeploy_create_deployment_in in = {.application_name = group.application,
+                                                 .deployment_group_name = group.name,
+                                                 .deployment_config_name = config_name,
+                                                 .revision = &revision,
+                                                 .auto_rollback_configuration = &rollback,
+                                                 .override_alarm_configuration =
+                                                     order->alarms.count > 0 ? &watch : NULL};
     struct codedeploy_create_deployment_out out = {0};
     TRY(codedeploy_call_create_deployment(op, cloud->client, &in, &out));
     ret_handle->kind = HANDLE_CODEDEPLOY;
@@ -198,7 +198,7 @@ enum err codedeploy_start(struct op *op, const struct cloud *cloud, const struct
     return ERR_OK;
 }
 
-enum err codedeploy_stop(struct op *op, const struct cloud *cloud, struct str deployment_id)
+enum err cdshift_stop(struct op *op, const struct cloud *cloud, struct str deployment_id)
 {
     struct codedeploy_stop_deployment_in in = {.deployment_id = deployment_id,
                                                .auto_rollback_enabled = OPT_BOOL(true)};
@@ -206,8 +206,8 @@ enum err codedeploy_stop(struct op *op, const struct cloud *cloud, struct str de
     return codedeploy_call_stop_deployment(op, cloud->client, &in, &out);
 }
 
-enum err codedeploy_current(struct op *op, const struct cloud *cloud, const struct place *place,
-                            struct handle *ret_handle)
+enum err cdshift_current(struct op *op, const struct cloud *cloud, const struct place *place,
+                         struct handle *ret_handle)
 {
     struct group group = {0};
     TRY(find_group(op, cloud, place, &group));
@@ -246,8 +246,7 @@ static enum err judge_rollback(struct op *op, const struct cloud *cloud,
                                const struct codedeploy_deployment_info *info,
                                enum sight_state *ret_state)
 {
-    if (info->rollback_info == NULL ||
-        !str_is_set(info->rollback_info->rollback_deployment_id)) {
+    if (info->rollback_info == NULL || !str_is_set(info->rollback_info->rollback_deployment_id)) {
         *ret_state = SIGHT_FAILED;
         return ERR_OK;
     }
@@ -303,8 +302,8 @@ static enum err look_target(struct op *op, const struct cloud *cloud, struct str
     return ERR_OK;
 }
 
-enum err codedeploy_look(struct op *op, const struct cloud *cloud, const struct handle *handle,
-                         struct sight *ret)
+enum err cdshift_look(struct op *op, const struct cloud *cloud, const struct handle *handle,
+                      struct sight *ret)
 {
     struct sight s = {.old_side = {.healthy = -1, .weight = -1},
                       .new_side = {.healthy = -1, .weight = -1}};
