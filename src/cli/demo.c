@@ -214,15 +214,20 @@ static enum err release(struct op *op, struct demo *d, const struct release_plan
     return session_is_interrupted(NULL) ? op_fail(op, ERR_CANCELLED, "stopped") : ERR_OK;
 }
 
+static enum err check_end(struct op *op, const struct release_plan *plan,
+                          const struct deploy_result *r)
+{
+    return r->outcome == plan->expected
+               ? ERR_OK
+               : op_fail(op, ERR_STATE, "%s was expected to end as %s, but: %.*s", plan->version,
+                         report_outcome_word(plan->expected), STR_ARG(r->text));
+}
+
 static enum err run_releases(struct op *op, struct demo *d, struct str rate)
 {
     for (size_t i = 0; i < RELEASES; i++) {
         TRY(release(op, d, &plans[i]));
-        if (d->results[i].outcome != plans[i].expected) {
-            return op_fail(op, ERR_STATE, "%s was expected to end as %s, but: %.*s",
-                           plans[i].version, report_outcome_word(plans[i].expected),
-                           STR_ARG(d->results[i].text));
-        }
+        TRY(check_end(op, &plans[i], &d->results[i]));
         if (i == 0) {
             say(d, "%.*s requests a second go to %.*s from now on", STR_ARG(rate),
                 STR_ARG(d->results[0].url));
