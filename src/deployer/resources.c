@@ -147,11 +147,12 @@ static enum err try_listeners(struct op *op, const struct cloud *cloud,
 {
     for (size_t i = 0; i < listeners->count && !str_is_set(r->rule_arn); i++) {
         const struct elbv2_listener *l = &listeners->items[i];
-        if ((OPT_OR(l->port, 0) == port) == at_port) {
-            r->listener_arn = l->listener_arn;
-            r->port = OPT_OR(l->port, 0);
-            TRY(find_rule(op, cloud, r));
+        if ((OPT_OR(l->port, 0) == port) != at_port) {
+            continue;
         }
+        r->listener_arn = l->listener_arn;
+        r->port = OPT_OR(l->port, 0);
+        TRY(find_rule(op, cloud, r));
     }
     return ERR_OK;
 }
