@@ -152,6 +152,7 @@ enum lb_desync { LB_DESYNC_MONITOR, LB_DESYNC_DEFENSIVE, LB_DESYNC_STRICTEST };
  */
 struct lb_socket {
     atomic_int fd; /* -1 until it was given */
+    struct net_addr addr;
     bool is_asked_for;
 };
 

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "lb/control.h"
+#include "net/socket.h"
 
 #include <unistd.h>
 
@@ -63,6 +64,17 @@ static void on_tick(struct ev_timer *t)
     free_older(CONTAINER_OF(t, struct lb, tick));
 }
 
+static bool is_listened_on(struct lb *lb, const struct net_addr *addr)
+{
+    const struct lb_conf *conf = lb_newest(lb);
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        if (net_addr_equal(&conf->listeners[i].addr, addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nobody waits for connections on the sockets of listeners that are gone. */
 static void close_sockets(struct lb *lb)
 {
@@ -76,6 +88,9 @@ static void close_sockets(struct lb *lb)
             (void)close(fd);
             atomic_store(&name->socket.fd, -1);
             name->socket.is_asked_for = false;
+            if (!is_listened_on(lb, &name->socket.addr)) {
+                lb->options.report->unlistened(lb->options.report->self, &name->socket.addr);
+            }
         }
     }
 }
@@ -127,6 +142,7 @@ static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
             continue;
         }
         int fd = -1;
+        l->socket->addr = l->addr;
         enum err e = lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
         if (e == ERR_OK) {
             lb_tune_socket(fd, &l->addr); /* connections inherit it */
@@ -211,6 +227,12 @@ void lb_listener_give(struct lb *lb, struct str listener_arn, int fd)
             lb_wake_workers(lb);
             return;
         }
+    }
+    auto_op struct op op;
+    struct net_addr addr;
+    op_init(&op);
+    if (net_local_addr(&op, fd, &addr) == ERR_OK && (conf == NULL || !is_listened_on(lb, &addr))) {
+        lb->options.report->unlistened(lb->options.report->self, &addr);
     }
     (void)close(fd);
 }

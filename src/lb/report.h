@@ -27,6 +27,9 @@ struct lb_report {
      * for each drain. */
     void (*drained)(void *self, struct str group_arn, struct str host, uint16_t port);
     void (*listen_failed)(void *self, struct str listener_arn, struct str sentence);
+    /* No listener uses this address any more, and no worker waits there: whoever else holds the
+     * listening socket should close it, or clients queue up before nobody. */
+    void (*unlistened)(void *self, const struct net_addr *addr);
     /* After lb_stop: no connection is left. */
     void (*stopped)(void *self);
 };

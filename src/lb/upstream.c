@@ -46,11 +46,11 @@ static void adopt_peer(struct lb_worker *w, const struct lb_target *t)
         /* the index had another owner, which no configuration names any more */
         CHECK(list_is_empty(&pool->idle) && list_is_empty(&pool->busy));
         pool->serial = t->peer->serial;
-        pool->peer = t->peer;
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
         pool->last_idle = DUR_US(0);
     }
+    pool->peer = t->peer; /* also when it was gone for a version or two */
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
 }

@@ -61,6 +61,14 @@ static void listen_failed(void *self, struct str listener_arn, struct str senten
            STR_ARG(listener_arn), STR_ARG(sentence));
 }
 
+static void unlistened(void *self, const struct net_addr *addr)
+{
+    (void)self;
+    char text[NET_ADDR_TEXT_BYTES_MAX];
+    (void)net_addr_format(addr, text);
+    printf("{\"unlistened\":\"%s\"}\n", text);
+}
+
 static void stopped(void *self)
 {
     struct box *box = self;
@@ -163,6 +171,7 @@ static enum err run(struct op *op, struct box *box, struct lb_options *options)
                                      .health = health,
                                      .drained = drained,
                                      .listen_failed = listen_failed,
+                                     .unlistened = unlistened,
                                      .stopped = stopped};
     options->generation = 1;
     options->stats = box->stats;

@@ -423,6 +423,29 @@ def snapshots_swap_under_load_without_a_lost_request():
 
 
 @test
+def targets_that_leave_and_come_back_under_load_lose_nothing():
+    port = free_port()
+    a, b, c = Target(name="a"), Target(name="b"), Target(name="c")
+
+    def snapshot(i):
+        first = [target(a.port), target(b.port, isDraining=i % 2 == 0)]
+        if i % 5 == 0:
+            first.pop()
+        return {"listeners": [listener(port, [rule(0, forward((0, 100 - i % 101), (1, i % 101)))])],
+                "targetGroups": [group("a", first), group("b", [target(c.port)])]}
+
+    with Box(2) as box:
+        box.publish(snapshot(1))
+        load = Load(port, 8)
+        for i in range(200):
+            box.publish(snapshot(i))
+            time.sleep(0.004)
+        load.stop()
+        assert load.failures == [], load.failures[:5]
+        assert load.sent > 200
+
+
+@test
 def a_drain_ends_at_once_when_nothing_is_in_flight_and_else_with_the_last_request():
     port = free_port()
     release = threading.Event()
@@ -881,6 +904,7 @@ def listeners_come_and_go():
         box.publish(both)
         assert fetch(b)[0].status == 200
         box.publish(simple(b, [target(t.port)]))
+        assert box.wait("unlistened") == f"127.0.0.1:{a}"
         try:
             connect(a)
             raise Exception("the listener is still there")

@@ -48,7 +48,7 @@ class Box:
                 return event[key]
             self.kept.append(event)
             if "ended" in event:
-                raise AssertionError(f"the data plane ended: {self.kept}")
+                raise AssertionError(f"the data plane ended: {self.kept[-3:]}")
 
     def say(self, line):
         self.process.stdin.write(line + "\n")

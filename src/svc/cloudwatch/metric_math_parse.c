@@ -293,8 +293,12 @@ static enum err on_name(struct parser *p, struct str name)
 
 static enum err close_bracket(struct parser *p, enum token_kind close)
 {
-    TRY(pop_operators(p, 0));
     struct pending *t = top(p);
+    if (p->is_operand_next && (t == NULL || t->kind < PENDING_GROUP)) {
+        return syntax_error(&p->lx); /* an operator lacks its right side */
+    }
+    TRY(pop_operators(p, 0));
+    t = top(p);
     bool is_array = close == TOKEN_CLOSE_ARRAY;
     if (t == NULL || (t->kind == PENDING_ARRAY) != is_array) {
         return syntax_error(&p->lx);
