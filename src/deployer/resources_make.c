@@ -142,11 +142,6 @@ static bool is_named(struct str group_arn, struct str name)
     struct str rest = str_from(group_arn, str_find_last_char(group_arn, ':') + 1);
     struct str kind = STR_NONE; /* "targetgroup/NAME/ID" */
     struct str part = STR_NONE;
-<<<<<<< HEAD
-    bool has_kind = str_next(&rest, '/', &part);
-    bool has_name = has_kind && str_next(&rest, '/', &part);
-    return has_name && str_equal(part, name);
-=======
     struct str id = STR_NONE;
     return str_cut(rest, '/', &kind, &rest) && str_cut(rest, '/', &part, &id) &&
            str_equal(part, name);
@@ -163,7 +158,6 @@ static enum err ensure_group(struct op *op, const struct maker *m, struct resour
         TRY(update_group(op, m, r->groups[side]));
     }
     return set_drain(op, m, r->groups[side]);
->>>>>>> h-deployer
 }
 
 static enum err ensure_groups(struct op *op, const struct maker *m, struct resources *r)
