@@ -253,20 +253,26 @@ static enum err see_alarms(struct native *n)
         enum port_alarm_state state = PORT_ALARM_MISSING;
         struct str reason = STR_NONE;
         TRY(port->see_alarm(port->self, n->s->op, name, &state, &reason));
-        if (state == PORT_ALARM_ALARM && !was_in_alarm(n->green.deployment, name)) {
-            *ARENA_PUSH(&n->s->op->arena, &n->triggered_alarms) = name;
-            n->triggered_alarms.is_set = true;
+        if (state != PORT_ALARM_ALARM || was_in_alarm(n->green.deployment, name)) {
+            continue;
         }
+        *ARENA_PUSH(&n->s->op->arena, &n->triggered_alarms) = name;
+        n->triggered_alarms.is_set = true;
     }
     n->sight.is_alarm = n->triggered_alarms.count > 0;
     return ERR_OK;
 }
 
-static void add_step(struct shift_config *c, double percent, int32_t wait_min)
+static int32_t to_permille(double percent)
+{
+    return (int32_t)(percent * 10 + 0.5);
+}
+
+static void add_step(struct shift_config *c, int32_t permille, int32_t wait_min)
 {
     CHECK(c->step_count < SHIFT_STEPS_MAX);
-    c->steps[c->step_count++] = (struct shift_step){.permille = (int32_t)(percent * 10 + 0.5),
-                                                    .wait = dur_scaled(DUR_MIN(wait_min))};
+    c->steps[c->step_count++] =
+        (struct shift_step){.permille = permille, .wait = dur_scaled(DUR_MIN(wait_min))};
 }
 
 static void plan(struct native *n)
@@ -276,18 +282,18 @@ static void plan(struct native *n)
     config->kind = SHIFT_FORWARD;
     config->has_test_route = n->row.test_rule_arn.len > 0;
     if (c->strategy == ECS_DEPLOYMENT_STRATEGY_CANARY && c->canary_configuration != NULL) {
-        double percent = OPT_OR(c->canary_configuration->canary_percent, 5.0);
-        if (percent < 100) {
-            add_step(config, percent,
+        int32_t permille = to_permille(OPT_OR(c->canary_configuration->canary_percent, 5.0));
+        if (permille < 1000) {
+            add_step(config, permille,
                      OPT_OR(c->canary_configuration->canary_bake_time_in_minutes, 10));
         }
     } else if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR && c->linear_configuration != NULL) {
-        double step = OPT_OR(c->linear_configuration->step_percent, 10.0);
-        for (double sum = step; sum < 100; sum += step) {
+        int32_t step = to_permille(OPT_OR(c->linear_configuration->step_percent, 10.0));
+        for (int32_t sum = step; sum < 1000; sum += step) {
             add_step(config, sum, OPT_OR(c->linear_configuration->step_bake_time_in_minutes, 6));
         }
     }
-    add_step(config, 100, 0);
+    add_step(config, 1000, 0);
     config->termination_wait = dur_scaled(DUR_MIN(OPT_OR(c->bake_time_in_minutes, 0)));
     if (c->deployment_circuit_breaker != NULL &&
         OPT_OR(c->deployment_circuit_breaker->enable, false)) {
@@ -333,25 +339,28 @@ static enum err keep_row(struct native *n)
                      n->s->ref.cluster, &n->row);
 }
 
+/* ids: of the tasks that the last START started. */
+static enum err perform_one(struct scene *s, const struct side *side,
+                            const struct rollout_effect *e, struct str **ids)
+{
+    switch (e->kind) {
+    case ROLLOUT_START:
+        return scene_start_for(s, side->deployment, &side->balancers, e->count, ids);
+    case ROLLOUT_STOP:
+        return scene_stop(s, side->tasks[e->task], e->text);
+    case ROLLOUT_SAY:
+        return scene_say(s, &e->event, *ids);
+    case ROLLOUT_ROLL_BACK:
+        break; /* a crew has none */
+    }
+    return ERR_OK;
+}
+
 static enum err perform_crew(struct native *n, const struct side *side)
 {
-    struct scene *s = n->s;
     struct str *ids = NULL;
     for (size_t i = 0; i < side->plan.effects.count; i++) {
-        const struct rollout_effect *e = &side->plan.effects.items[i];
-        switch (e->kind) {
-        case ROLLOUT_START:
-            TRY(scene_start_for(s, side->deployment, &side->balancers, e->count, &ids));
-            break;
-        case ROLLOUT_STOP:
-            TRY(scene_stop(s, side->tasks[e->task], e->text));
-            break;
-        case ROLLOUT_SAY:
-            TRY(scene_say(s, &e->event, ids));
-            break;
-        case ROLLOUT_ROLL_BACK:
-            break; /* crews have none */
-        }
+        TRY(perform_one(n->s, side, &side->plan.effects.items[i], &ids));
     }
     return ERR_OK;
 }
