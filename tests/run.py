@@ -116,7 +116,7 @@ def stage_lint():
     check("lint: the models are as published", [sys.executable, "tools/api_import.py", "--check"])
     if shutil.which("clang-format"):
         check("lint: clang-format", ["clang-format", "--dry-run", "-Werror", *c_sources()])
-    if shutil.which("clang-tidy"):
+    if shutil.which("clang-tidy") and build("build", "gcc"):
         check("lint: clang-tidy", [sys.executable, "tools/tidy.py", "build", JOBS], 1500)
 
 

@@ -1,12 +1,10 @@
 /* A shop of one page, to deploy in rehearsals: a small HTTP/1.1 server without dependencies.
  *
- * PORT (and HOST) say where to listen; VERSION is what it answers. The faults that a release can have:
- *   FAIL_EVERY=3      every third request is answered with 500
- *   CRASH_AT_START=1  prints a stack trace and exits with 1, as a program with a missing setting does
- *   SLOW_MS=200       every answer takes so long
- *   UNHEALTHY=1       /health answers 503
- *   CRASH_AFTER=100   exits with 1 at that request
- * On SIGTERM it finishes what it has begun and ends. */
+ * PORT (and HOST) say where to listen; VERSION is what it answers. The faults that a release can
+ * have: FAIL_EVERY=3      every third request is answered with 500 CRASH_AT_START=1  prints a stack
+ * trace and exits with 1, as a program with a missing setting does SLOW_MS=200       every answer
+ * takes so long UNHEALTHY=1       /health answers 503 CRASH_AFTER=100   exits with 1 at that
+ * request On SIGTERM it finishes what it has begun and ends. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -76,12 +74,15 @@ static bool send_all(int fd, const char *text, size_t len)
     return true;
 }
 
-static bool answer(struct connection *c, int status, const char *reason, const char *type, const char *body)
+static bool answer(struct connection *c, int status, const char *reason, const char *type,
+                   const char *body)
 {
     char text[4096];
-    int len = snprintf(text, sizeof(text),
-                       "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nX-Version: %s\r\n%s\r\n%s", status,
-                       reason, type, strlen(body), shop.version, is_stopping ? "Connection: close\r\n" : "", body);
+    int len = snprintf(
+        text, sizeof(text),
+        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nX-Version: %s\r\n%s\r\n%s",
+        status, reason, type, strlen(body), shop.version,
+        is_stopping ? "Connection: close\r\n" : "", body);
     return send_all(c->fd, text, (size_t)len) && !is_stopping;
 }
 
@@ -94,12 +95,15 @@ static bool serve_shop(struct connection *c)
         exit(1);
     }
     if (shop.slow_ms > 0) {
-        struct timespec wait = {.tv_sec = shop.slow_ms / 1000, .tv_nsec = (shop.slow_ms % 1000) * 1000000};
+        struct timespec wait = {.tv_sec = shop.slow_ms / 1000,
+                                .tv_nsec = (shop.slow_ms % 1000) * 1000000};
         (void)nanosleep(&wait, NULL);
     }
     if (shop.fail_every > 0 && shop.request_count % shop.fail_every == 0) {
-        (void)fprintf(stderr, "error: order %ld: column \"delivery_notes\" does not exist\n", shop.request_count);
-        return answer(c, 500, "Internal Server Error", "application/json", "{\"error\":\"internal\"}\n");
+        (void)fprintf(stderr, "error: order %ld: column \"delivery_notes\" does not exist\n",
+                      shop.request_count);
+        return answer(c, 500, "Internal Server Error", "application/json",
+                      "{\"error\":\"internal\"}\n");
     }
     (void)snprintf(body, sizeof(body), "{\"shop\":\"open\",\"version\":\"%s\"}\n", shop.version);
     return answer(c, 200, "OK", "application/json", body);
@@ -191,9 +195,10 @@ static int open_listener(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (inet_pton(AF_INET, host, &at.sin_addr) != 1 || bind(fd, (struct sockaddr *)&at, sizeof(at)) == -1 ||
-        listen(fd, 1024) == -1) {
-        (void)fprintf(stderr, "fatal: could not listen on %s:%ld: %s\n", host, port, strerror(errno));
+    if (inet_pton(AF_INET, host, &at.sin_addr) != 1 ||
+        bind(fd, (struct sockaddr *)&at, sizeof(at)) == -1 || listen(fd, 1024) == -1) {
+        (void)fprintf(stderr, "fatal: could not listen on %s:%ld: %s\n", host, port,
+                      strerror(errno));
         exit(1);
     }
     (void)printf("shop %s listens on %s:%ld\n", shop.version, host, port);
@@ -229,7 +234,9 @@ int main(void)
     shop.crash_after = setting("CRASH_AFTER");
     shop.is_unhealthy = setting("UNHEALTHY") != 0;
     if (setting("CRASH_AT_START") != 0) {
-        (void)fprintf(stderr, "fatal: BACKEND_URL is not set\n    at connect (shop.c:12)\n    at main (shop.c:3)\n");
+        (void)fprintf(
+            stderr,
+            "fatal: BACKEND_URL is not set\n    at connect (shop.c:12)\n    at main (shop.c:3)\n");
         return 1;
     }
     int listen_fd = open_listener();

@@ -15,7 +15,7 @@ enum plane_message {
     PLANE_DRAINED,       /* lbconf_drained */
     PLANE_LISTEN_FAILED, /* lbconf_listen_failed */
     PLANE_TOLD_ALL, /* no payload: a control that has just come knows every target's health now */
-    PLANE_REFUSED, /* lbconf_listen_failed without a listener: a snapshot that lb could not take */
+    PLANE_REFUSED,  /* lbconf_listen_failed without a listener: a snapshot that lb could not take */
 };
 
 /* Encodes and sends; a channel that is not open takes nothing. Failures are logged here: the other

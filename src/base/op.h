@@ -14,7 +14,7 @@
 struct err_public {
     const char *code;       /* "ServiceNotFoundException" */
     const char *shape_name; /* of the error's shape, in JSON and CBOR; NULL: the same as code */
-    int http_status;  /* 400..599 */
+    int http_status;        /* 400..599 */
     bool is_server_fault;
 };
 

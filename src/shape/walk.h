@@ -4,8 +4,8 @@
  * ("containerDefinitions[0].image"), with kind ERR_INPUT (or ERR_LIMIT), and has written nothing
  * that the caller may use.
  *
- * strictness  SHAPE_STRICT: unknown members, missing required ones, lengths, ranges and enumerations
- *             are refused. SHAPE_TOLERANT: the same, but unknown members are passed over: a client
+ * strictness  SHAPE_STRICT: unknown members, missing required ones, lengths, ranges and
+ * enumerations are refused. SHAPE_TOLERANT: the same, but unknown members are passed over: a client
  *             may be newer than we are. SHAPE_LENIENT: answers of a server and rows of
  *             the store, which may be newer than we are: unknown members and enum values are passed
  *             over (the enum slot stays unset), nothing is required.

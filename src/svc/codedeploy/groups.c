@@ -200,8 +200,7 @@ enum err cd_create_deployment_group(struct op *op, struct codedeploy *cd,
     if (store_has(op, cd->config.store, &codedeploy_kind_group,
                   cd_key(op, app_id, in->deployment_group_name))) {
         return cd_fail(op, deployment_group_already_exists_exception,
-                       "Deployment Group already exists: %.*s",
-                       STR_ARG(in->deployment_group_name));
+                       "Deployment Group already exists: %.*s", STR_ARG(in->deployment_group_name));
     }
     TRY(tags_check(op, &tag_errors, &tags));
     if (in->ec2_tag_filters.count > 0 || in->ec2_tag_set != NULL ||

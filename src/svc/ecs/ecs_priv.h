@@ -426,6 +426,13 @@ enum err ecs_task_note_failure(struct op *op, struct ecs *ecs, const struct engi
 enum err ecs_task_spec(struct op *op, struct ecs *ecs, const struct engine_ecs_task *row,
                        const struct ecs_task_definition *td, struct runtime_task_spec *ret);
 
+/* What the task's images were resolved to is kept with its owner; in the caller's transaction. */
+enum err ecs_images_learn(struct op *op, struct ecs *ecs, const struct engine_ecs_task *task);
+/* Images whose digest the owner knows are asked for by it. */
+enum err ecs_images_pin(struct op *op, struct ecs *ecs, const struct engine_ecs_task *task,
+                        const struct ecs_task_definition *td,
+                        struct runtime_container_spec *containers, size_t count);
+
 /* Makes the log streams of a task's containers. A failure's sentence is the stopped reason. */
 enum err ecs_task_ensure_streams(struct op *op, struct ecs *ecs, struct str task_id,
                                  const struct ecs_task_definition *td);

@@ -253,16 +253,21 @@ static enum err see_alarms(struct native *n)
         enum port_alarm_state state = PORT_ALARM_MISSING;
         struct str reason = STR_NONE;
         TRY(port->see_alarm(port->self, n->s->op, name, &state, &reason));
-        if (state == PORT_ALARM_ALARM && !was_in_alarm(n->green.deployment, name)) {
-            *ARENA_PUSH(&n->s->op->arena, &n->triggered_alarms) = name;
-            n->triggered_alarms.is_set = true;
+        if (state != PORT_ALARM_ALARM || was_in_alarm(n->green.deployment, name)) {
+            continue;
         }
+        *ARENA_PUSH(&n->s->op->arena, &n->triggered_alarms) = name;
+        n->triggered_alarms.is_set = true;
     }
     n->sight.is_alarm = n->triggered_alarms.count > 0;
     return ERR_OK;
 }
 
+<<<<<<< HEAD
 static int32_t permille_of(double percent)
+=======
+static int32_t to_permille(double percent)
+>>>>>>> h-ecs
 {
     return (int32_t)(percent * 10 + 0.5);
 }
@@ -281,6 +286,7 @@ static void plan(struct native *n)
     config->kind = SHIFT_FORWARD;
     config->has_test_route = n->row.test_rule_arn.len > 0;
     if (c->strategy == ECS_DEPLOYMENT_STRATEGY_CANARY && c->canary_configuration != NULL) {
+<<<<<<< HEAD
         int32_t share = permille_of(OPT_OR(c->canary_configuration->canary_percent, 5.0));
         if (share < 1000) {
             add_step(config, share,
@@ -288,6 +294,15 @@ static void plan(struct native *n)
         }
     } else if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR && c->linear_configuration != NULL) {
         int32_t step = permille_of(OPT_OR(c->linear_configuration->step_percent, 10.0));
+=======
+        int32_t permille = to_permille(OPT_OR(c->canary_configuration->canary_percent, 5.0));
+        if (permille < 1000) {
+            add_step(config, permille,
+                     OPT_OR(c->canary_configuration->canary_bake_time_in_minutes, 10));
+        }
+    } else if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR && c->linear_configuration != NULL) {
+        int32_t step = to_permille(OPT_OR(c->linear_configuration->step_percent, 10.0));
+>>>>>>> h-ecs
         for (int32_t sum = step; sum < 1000; sum += step) {
             add_step(config, sum, OPT_OR(c->linear_configuration->step_bake_time_in_minutes, 6));
         }
@@ -338,25 +353,28 @@ static enum err keep_row(struct native *n)
                      n->s->ref.cluster, &n->row);
 }
 
+/* ids: of the tasks that the last START started. */
+static enum err perform_one(struct scene *s, const struct side *side,
+                            const struct rollout_effect *e, struct str **ids)
+{
+    switch (e->kind) {
+    case ROLLOUT_START:
+        return scene_start_for(s, side->deployment, &side->balancers, e->count, ids);
+    case ROLLOUT_STOP:
+        return scene_stop(s, side->tasks[e->task], e->text);
+    case ROLLOUT_SAY:
+        return scene_say(s, &e->event, *ids);
+    case ROLLOUT_ROLL_BACK:
+        break; /* a crew has none */
+    }
+    return ERR_OK;
+}
+
 static enum err perform_crew(struct native *n, const struct side *side)
 {
-    struct scene *s = n->s;
     struct str *ids = NULL;
     for (size_t i = 0; i < side->plan.effects.count; i++) {
-        const struct rollout_effect *e = &side->plan.effects.items[i];
-        switch (e->kind) {
-        case ROLLOUT_START:
-            TRY(scene_start_for(s, side->deployment, &side->balancers, e->count, &ids));
-            break;
-        case ROLLOUT_STOP:
-            TRY(scene_stop(s, side->tasks[e->task], e->text));
-            break;
-        case ROLLOUT_SAY:
-            TRY(scene_say(s, &e->event, ids));
-            break;
-        case ROLLOUT_ROLL_BACK:
-            break; /* crews have none */
-        }
+        TRY(perform_one(n->s, side, &side->plan.effects.items[i], &ids));
     }
     return ERR_OK;
 }

@@ -236,22 +236,25 @@ static enum err look(struct scene *s, const struct service_seat *seat)
     return ecs_service_tasks(s->op, s->ecs, &s->ref, &s->tasks);
 }
 
+static enum err step_by_kind(struct scene *s, bool *ret_again)
+{
+    if (!STR_IS(s->row.service->status, "ACTIVE")) {
+        return scheduler_step_draining(s, ret_again);
+    }
+    if (ecs_service_has_task_sets(s->row.service)) {
+        return scheduler_step_task_sets(s, ret_again);
+    }
+    bool is_native = false;
+    TRY(scheduler_step_native(s, &is_native, ret_again));
+    return is_native ? ERR_OK : scheduler_step_deployments(s, ret_again);
+}
+
 static enum err step(struct scene *s, bool *ret_again)
 {
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(s->op, s->ecs->config.store, &tx));
     bool again = false;
-    if (!STR_IS(s->row.service->status, "ACTIVE")) {
-        TRY(scheduler_step_draining(s, &again));
-    } else if (ecs_service_has_task_sets(s->row.service)) {
-        TRY(scheduler_step_task_sets(s, &again));
-    } else {
-        bool is_native = false;
-        TRY(scheduler_step_native(s, &is_native, &again));
-        if (!is_native) {
-            TRY(scheduler_step_deployments(s, &again));
-        }
-    }
+    TRY(step_by_kind(s, &again));
     FAULT_POINT("ecs.service.commit");
     TRY(store_tx_commit(s->op, &tx));
     FAULT_POINT("ecs.service.committed");

@@ -125,6 +125,7 @@ static bool is_same_revision(struct op *op, const struct ecs_service_revision *a
         plain.service_arn = STR_NONE;
         plain.cluster_arn = STR_NONE;
         plain.created_at = (struct opt_time){0};
+        plain.container_images = (struct ecs_container_images){0}; /* the definition says them */
         auto_buf struct buf b_text;
         buf_init(&b_text, STORE_ROW_BYTES_MAX);
         shape_json_encode(&b_text, &shape_ecs_service_revision, &plain);

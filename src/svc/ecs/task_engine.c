@@ -360,6 +360,9 @@ static enum err decide_and_commit(struct turn *t, enum task_status status, enum 
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(t->op, t->ecs->config.store, &tx));
     bool is_changed = t->is_known && ecs_task_absorb(t->op, &t->row, &t->sight);
+    if (is_changed && status <= TASK_RUNNING) {
+        TRY(ecs_images_learn(t->op, t->ecs, &t->row));
+    }
     enum step step = STEP_WAIT;
     TRY(steps[status](t, &step));
     if (step == STEP_CHANGE || is_changed) {

@@ -246,6 +246,7 @@ enum err ecs_task_spec(struct op *op, struct ecs *ecs, const struct engine_ecs_t
     for (size_t i = 0; i < count; i++) {
         TRY(make_container(op, ecs, t, td, &td->container_definitions.items[i], &containers[i]));
     }
+    TRY(ecs_images_pin(op, ecs, row, td, containers, count));
     struct environment labels = {0};
     add_label(op, &labels, "region", op->region);
     add_label(op, &labels, "cluster", ecs_task_cluster(t));

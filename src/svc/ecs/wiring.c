@@ -170,6 +170,23 @@ static enum err check_pair(struct op *op, struct ecs *ecs, const struct ecs_load
     return ERR_OK;
 }
 
+static enum err check_balancer(struct op *op, struct ecs *ecs, const struct ecs_task_definition *td,
+                               const struct ecs_load_balancer *lb, bool needs_listener)
+{
+    if (lb->load_balancer_name.len > 0) {
+        return fail_parameter(op, "The load balancer %.*s does not exist.",
+                              STR_ARG(lb->load_balancer_name));
+    }
+    if (lb->target_group_arn.len == 0) {
+        return fail_parameter(op, "Target Group Arn can not be blank.");
+    }
+    if (lb->advanced_configuration != NULL) {
+        TRY(check_pair(op, ecs, lb));
+    }
+    TRY(check_container_of(op, td, lb));
+    return check_target_group(op, ecs, td, lb->target_group_arn, needs_listener);
+}
+
 enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
                                   const struct ecs_task_definition *td,
                                   const struct ecs_load_balancers *lbs, bool needs_listener)
@@ -180,18 +197,7 @@ enum err ecs_load_balancers_check(struct op *op, struct ecs *ecs,
     }
     for (size_t i = 0; i < lbs->count; i++) {
         const struct ecs_load_balancer *lb = &lbs->items[i];
-        if (lb->load_balancer_name.len > 0) {
-            return fail_parameter(op, "The load balancer %.*s does not exist.",
-                                  STR_ARG(lb->load_balancer_name));
-        }
-        if (lb->target_group_arn.len == 0) {
-            return fail_parameter(op, "Target Group Arn can not be blank.");
-        }
-        if (lb->advanced_configuration != NULL) {
-            TRY(check_pair(op, ecs, lb));
-        }
-        TRY(check_container_of(op, td, lb));
-        TRY(check_target_group(op, ecs, td, lb->target_group_arn, needs_listener));
+        TRY(check_balancer(op, ecs, td, lb, needs_listener));
         for (size_t k = 0; k < i; k++) {
             if (str_equal(lbs->items[k].target_group_arn, lb->target_group_arn) &&
                 lbs->items[k].container_port.value == lb->container_port.value) {

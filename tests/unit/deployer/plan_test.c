@@ -285,7 +285,7 @@ TEST(an_answer_is_judged_by_status_text_and_json)
     }
     answer.status = 503;
     EXPECT(str_starts_with(verify_judge(&op.arena, &v, &answer),
-                                STR("/: expected status 200, got 503")));
+                           STR("/: expected status 200, got 503")));
     answer = (struct web_answer){.status = 200, .body = STR("open {")};
     EXPECT_STR(verify_judge(&op.arena, &v, &answer), "/: the answer has no .missing");
 }

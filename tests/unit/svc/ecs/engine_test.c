@@ -253,6 +253,49 @@ TEST(a_stopped_service_deployment_goes_back)
     bench_end();
 }
 
+/* What the runtime would be told to run for this task. */
+static struct str image_of(struct str id)
+{
+    struct engine_ecs_task row = {0};
+    REQUIRE_OK(ecs_task_get(&bench.op, bench.ecs, STR("web"), id, &row), &bench.op);
+    struct ecs_task_definition td = {0};
+    REQUIRE_OK(ecs_task_definition_of(&bench.op, bench.ecs, row.task->task_definition_arn, &td),
+               &bench.op);
+    struct runtime_task_spec spec = {0};
+    REQUIRE_OK(ecs_task_spec(&bench.op, bench.ecs, &row, &td, &spec), &bench.op);
+    return spec.containers[0].image;
+}
+
+TEST(later_tasks_of_a_deployment_run_the_digest_of_the_first)
+{
+    static const char digest[] =
+        "sha256:0000000000000000000000000000000000000000000000000000000000000003";
+    bench_begin();
+    (void)bench_create(bench_register("api", "app"), 1, "");
+    bench_pass(3);
+    struct str revision = bench_service()->current_service_revisions.items[0].arn;
+    const struct ecs_describe_service_revisions_out *out =
+        bench_call(&ecs_op_describe_service_revisions, "{\"serviceRevisionArns\":[\"%.*s\"]}",
+                   STR_ARG(revision));
+    EXPECT_STR(out->service_revisions.items[0].container_images.items[0].image_digest, digest);
+    EXPECT_STR(image_of(bench_task_id(0)), arena_printf(&bench.op.arena, "app@%s", digest).ptr);
+    (void)bench_call(&ecs_op_update_service,
+                     "{\"cluster\":\"web\",\"service\":\"api\",\"taskDefinition\":\"api\"}");
+    EXPECT_EQ(bench_service()->deployments.count, 1);
+    (void)bench_call(&ecs_op_update_service,
+                     "{\"cluster\":\"web\",\"service\":\"api\",\"forceNewDeployment\":true}");
+    const struct ecs_service *s = bench_service();
+    EXPECT_EQ(s->deployments.count, 2);
+    struct str newest = bench_primary()->id;
+    for (size_t i = 0; i < bench_live_count(); i++) {
+        struct str id = bench_task_id(i);
+        if (str_equal(bench_task(id)->started_by, newest)) {
+            EXPECT_STR(image_of(id), "app"); /* a new deployment resolves the tag again */
+        }
+    }
+    bench_end();
+}
+
 TEST(stop_task_is_replaced_and_no_failure)
 {
     bench_begin();
