@@ -263,11 +263,7 @@ static enum err see_alarms(struct native *n)
     return ERR_OK;
 }
 
-<<<<<<< HEAD
-static int32_t permille_of(double percent)
-=======
 static int32_t to_permille(double percent)
->>>>>>> h-ecs
 {
     return (int32_t)(percent * 10 + 0.5);
 }
@@ -286,15 +282,6 @@ static void plan(struct native *n)
     config->kind = SHIFT_FORWARD;
     config->has_test_route = n->row.test_rule_arn.len > 0;
     if (c->strategy == ECS_DEPLOYMENT_STRATEGY_CANARY && c->canary_configuration != NULL) {
-<<<<<<< HEAD
-        int32_t share = permille_of(OPT_OR(c->canary_configuration->canary_percent, 5.0));
-        if (share < 1000) {
-            add_step(config, share,
-                     OPT_OR(c->canary_configuration->canary_bake_time_in_minutes, 10));
-        }
-    } else if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR && c->linear_configuration != NULL) {
-        int32_t step = permille_of(OPT_OR(c->linear_configuration->step_percent, 10.0));
-=======
         int32_t permille = to_permille(OPT_OR(c->canary_configuration->canary_percent, 5.0));
         if (permille < 1000) {
             add_step(config, permille,
@@ -302,7 +289,6 @@ static void plan(struct native *n)
         }
     } else if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR && c->linear_configuration != NULL) {
         int32_t step = to_permille(OPT_OR(c->linear_configuration->step_percent, 10.0));
->>>>>>> h-ecs
         for (int32_t sum = step; sum < 1000; sum += step) {
             add_step(config, sum, OPT_OR(c->linear_configuration->step_bake_time_in_minutes, 6));
         }
