@@ -1,7 +1,7 @@
 # The front door; meson.build does the work.
 BUILD = build
 MESON_FLAGS =
-.PHONY: all test demo bench lint fuzz clean install
+.PHONY: all test demo bench lint lint-deep fuzz clean install
 
 all: $(BUILD)/hitless
 
@@ -27,6 +27,9 @@ bench: all # one JSON line a figure, beside haproxy and nginx
 
 lint:
 	@python3 tests/run.py lint
+
+lint-deep: all # clang's path analyzer as well; some ten minutes
+	@python3 tools/tidy.py $(BUILD) 2 --deep
 
 fuzz: # half a minute a parser
 	@python3 tests/run.py fuzz

@@ -87,11 +87,12 @@ def programs(folder, pattern="tests/test_*"):
     return sorted(p for p in (ROOT / folder).glob(pattern) if p.is_file() and os.access(p, os.X_OK))
 
 
-def run_programs(folder, env=None, only=None):
-    for program in programs(folder):
+def run_programs(folder, env=None, only=None, pattern="tests/test_*"):
+    for program in programs(folder, pattern):
         if only and program.name not in only:
             continue
-        code, out = run([str(program)], 300, env)
+        corpus = [str(ROOT / "tests/fuzz" / program.name.replace("fuzz_", "corpus_", 1))] if "fuzz" in pattern else []
+        code, out = run([str(program), *corpus], 300, env)
         read_tap(f"{folder}/{program.name}", out, code)
 
 
@@ -122,6 +123,10 @@ def stage_lint():
 def stage_unit():
     if build("build", "gcc"):
         run_programs("build")
+        run_programs("build", pattern="tests/fuzz/fuzz_*")
+        code, out = run(["build/hitless", "operations"])
+        add("docs/operations.md is what the program says", out == (ROOT / "docs/operations.md").read_text(),
+            "build/hitless operations > docs/operations.md")
 
 
 def stage_clang():
@@ -135,6 +140,7 @@ def stage_asan():
     if build("build-asan", "gcc", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug",
              "-Doptimization=1"):
         run_programs("build-asan", SANITIZERS)
+        run_programs("build-asan", SANITIZERS, pattern="tests/fuzz/fuzz_*")
 
 
 def stage_tsan():
@@ -153,8 +159,10 @@ def stage_e2e():
 
 
 def stage_crash():
+    """Every CRASH_STEP-th fault point, which ones moves with the day; CRASH_STEP=1 takes all (half an hour)."""
+    os.environ.setdefault("CRASH_STEP", "12")
     if build("build", "gcc"):
-        run_scripts("crash", 900)
+        run_scripts("crash", 1800 if os.environ["CRASH_STEP"] == "1" else 600)
 
 
 def stage_demo():

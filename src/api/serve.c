@@ -167,7 +167,7 @@ void api_serve(struct api *api, struct op *op, const struct aws_request *request
     fault = authenticate(api, op, request, &route, fault, &claim, &text);
     if (fault != SIGV4_OK) {
         bool is_form = route.protocol == AWS_QUERY || route.protocol == AWS_EC2;
-        struct aws_fault told = aws_fault_of_signature((int)fault, is_form, text);
+        struct aws_fault told = aws_fault_of_signature((int)fault, route.service, is_form, text);
         aws_answer_fault(op, &route, &told, ret_answer);
     } else if (route.operation == NULL) {
         aws_answer_fault(op, &route, &route.fault, ret_answer);

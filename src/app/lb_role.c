@@ -120,6 +120,15 @@ static void tell_drained(void *self, struct str group_arn, struct str host, uint
     plane_send(&role->control, PLANE_DRAINED, &shape_lbconf_drained, &message);
 }
 
+static void tell_unlistened(void *self, const struct net_addr *addr)
+{
+    struct lb_role *role = self;
+    char text[NET_ADDR_TEXT_BYTES_MAX];
+    size_t len = net_addr_format(addr, text);
+    err_ignore(proc_channel_send_payload(&role->sup, PROC_UNLISTEN,
+                                         str_make(text, len))); /* sup's end is seen by on_closed */
+}
+
 static void on_stopped(void *self)
 {
     struct lb_role *role = self;
@@ -220,6 +229,7 @@ static enum err set_up(struct op *op, struct lb_role *role, const struct role_st
                                       .health = tell_health,
                                       .drained = tell_drained,
                                       .listen_failed = tell_listen_failed,
+                                      .unlistened = tell_unlistened,
                                       .stopped = on_stopped};
     struct lb_options lb = {
         .worker_count = options.worker_count,

@@ -67,6 +67,10 @@ static int run(struct op *op, const struct cli_args *args)
 {
     (void)op;
     (void)args;
+    (void)printf("# The AWS operations that the engine answers\n\nMade by `hitless operations`, of "
+                 "the tables by which the "
+                 "program answers. What differs from AWS\nin spite of a yes stands in "
+                 "[fidelity.md](fidelity.md).\n\n");
     for (size_t i = 0; i < ARRAY_COUNT(offered); i++) {
         print_service(&offered[i]);
     }

@@ -153,6 +153,7 @@ static const struct {
                         {"autoRollbackConfiguration", "AutoRollbackConfig"},
                         {"minimumHealthyHosts", "MinimumHealthyHostValue"},
                         {"trafficRoutingConfig", "TrafficRoutingConfiguration"},
+                        {"includeOnlyStatuses", "DeploymentStatus"},
                         {"type", "TrafficRoutingConfiguration"},
                         {"blueGreenDeploymentConfiguration", "BlueGreenDeploymentConfiguration"}};
 
@@ -220,10 +221,9 @@ static struct err_public form_error(bool is_form)
                    : (struct err_public)ERROR("SerializationException", 400);
 }
 
-/* Where AWS and we differ on purpose: AWS's JSON and query services pass over members that they do
- * not know (EC2 refuses them); we refuse them by name, because a misspelt member that is silently
- * dropped is the costlier mistake. Members of another type are refused by both; AWS's sentence
- * ("STRING_VALUE can not be converted to an Integer") does not name the member, ours does. */
+/* Members that are not known are passed over before this, but for EC2, which refuses them. Members
+ * of another type are refused by all; AWS's sentence ("STRING_VALUE can not be converted to an
+ * Integer") does not name the member, ours does. */
 struct aws_fault aws_fault_of_findings(struct op *op, const struct shape_service *service,
                                        bool is_form, const struct shape_findings *findings)
 {
@@ -231,14 +231,9 @@ struct aws_fault aws_fault_of_findings(struct op *op, const struct shape_service
     const struct shape_finding *first = &findings->items[0];
     for (size_t i = 0; i < findings->count; i++) {
         const struct shape_finding *f = &findings->items[i];
-        bool is_form_fault = f->fault == SHAPE_FAULT_UNKNOWN || f->fault == SHAPE_FAULT_MISTYPED;
-        if (is_form_fault && strcmp(service->name, "ec2") != 0) {
+        if (f->fault == SHAPE_FAULT_MISTYPED && strcmp(service->name, "ec2") != 0) {
             struct str text = shape_finding_text(&op->arena, f);
-            struct err_public error = form_error(is_form);
-            if (is_form && f->fault == SHAPE_FAULT_UNKNOWN) {
-                error = general_of(service)->validation;
-            }
-            return (struct aws_fault){.error = error, .message = text};
+            return (struct aws_fault){.error = form_error(is_form), .message = text};
         }
     }
     if (strcmp(service->name, "ec2") == 0) {
@@ -277,9 +272,32 @@ static const struct {
     [SIGV4_MISMATCH] = {"InvalidSignatureException", "SignatureDoesNotMatch", 403},
 };
 
-struct aws_fault aws_fault_of_signature(int sigv4_fault, bool is_form, struct str text)
+/* EC2 does not tell keys that it does not know from signatures that are wrong. */
+static bool ec2_signature_fault(int sigv4_fault, struct str text, struct aws_fault *ret)
+{
+    if (sigv4_fault != SIGV4_UNKNOWN_KEY && sigv4_fault != SIGV4_MISMATCH) {
+        return false;
+    }
+    if (str_starts_with(text, STR("Signature expired"))) {
+        *ret = (struct aws_fault){.error = ERROR("RequestExpired", 400),
+                                  .message = STR("Request has expired.")};
+        return true;
+    }
+    *ret = (struct aws_fault){
+        .error = ERROR("AuthFailure", 401),
+        .message = STR("AWS was not able to validate the provided access credentials")};
+    return true;
+}
+
+struct aws_fault aws_fault_of_signature(int sigv4_fault, const struct shape_service *service,
+                                        bool is_form, struct str text)
 {
     CHECK(sigv4_fault > SIGV4_OK && (size_t)sigv4_fault < ARRAY_COUNT(signature_errors));
+    struct aws_fault own;
+    if (service != NULL && strcmp(service->name, "ec2") == 0 &&
+        ec2_signature_fault(sigv4_fault, text, &own)) {
+        return own;
+    }
     const char *json_code = signature_errors[sigv4_fault].json_code;
     return (struct aws_fault){
         .error = {.code = signature_errors[sigv4_fault].query_code,

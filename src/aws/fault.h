@@ -25,7 +25,8 @@ struct aws_fault aws_fault_of_findings(struct op *op, const struct shape_service
 struct aws_fault aws_fault_of_input(struct op *op, const struct shape_service *service,
                                     bool is_form);
 /* A failed signature, with AWS's sentence. enum sigv4_fault from aws/sigv4.h. */
-struct aws_fault aws_fault_of_signature(int sigv4_fault, bool is_form, struct str text);
+struct aws_fault aws_fault_of_signature(int sigv4_fault, const struct shape_service *service,
+                                        bool is_form, struct str text);
 /* No such operation. */
 struct aws_fault aws_fault_unknown_operation(struct op *op, const struct shape_service *service,
                                              bool is_form, bool is_cbor, struct str name);

@@ -137,7 +137,8 @@ void aws_route_find(struct op *op, const struct aws_request *r, struct str signi
     if (str_is_set(aws_header_find(r, STR("Smithy-Protocol"))) ||
         str_find(r->path, STR("/operation/"), 0) != STR_NOT_FOUND) {
         route_cbor(op, r, ret_route);
-    } else if (str_is_set(target)) {
+    } else if (str_is_set(target) || str_starts_with(aws_header_find(r, STR("Content-Type")),
+                                                     STR("application/x-amz-json"))) {
         route_json(op, r, target, ret_route);
     } else {
         route_query(op, r, signing_name, ret_route);
@@ -148,17 +149,19 @@ static enum err decode(struct op *op, const struct aws_route *route, const struc
                        struct shape_findings *findings, void *in)
 {
     const struct shape *shape = route->operation->in;
+    /* As AWS: only EC2 refuses members that it does not know. A client may be newer than we are. */
     switch (route->protocol) {
     case AWS_JSON:
         return shape_json_decode_find(op, shape, r->body.len == 0 ? STR("{}") : r->body,
-                                      SHAPE_STRICT, findings, in);
+                                      SHAPE_TOLERANT, findings, in);
     case AWS_CBOR:
-        return shape_cbor_decode_find(op, shape, r->body, SHAPE_STRICT, findings, in);
+        return shape_cbor_decode_find(op, shape, r->body, SHAPE_TOLERANT, findings, in);
     case AWS_QUERY:
+        return shape_query_decode(op, shape, &route->form, SHAPE_QUERY_AWS, SHAPE_TOLERANT,
+                                  findings, in);
     case AWS_EC2:
-        return shape_query_decode(op, shape, &route->form,
-                                  route->protocol == AWS_EC2 ? SHAPE_QUERY_EC2 : SHAPE_QUERY_AWS,
-                                  SHAPE_STRICT, findings, in);
+        return shape_query_decode(op, shape, &route->form, SHAPE_QUERY_EC2, SHAPE_STRICT, findings,
+                                  in);
     }
     UNREACHABLE("every protocol decodes");
 }

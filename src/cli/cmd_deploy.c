@@ -128,7 +128,7 @@ static int go(struct op *op, struct session *s, const struct cli_option *o,
     session_catch_interrupt();
     enum err e = deploy_run(op, &s->cloud, &request, &r);
     CHECK(e == ERR_OK);
-    int code = outcome_exit(r.outcome);
+    int code = (int)outcome_exit(r.outcome);
     notify(op, s, &r);
     show_result(show, &r, code);
     outcome_hint(&r, s->environment->name);

@@ -91,7 +91,7 @@ static int go_back(struct op *op, const struct session *s, const struct cli_opti
     if (code == CLI_OK && deploy_back(op, &s->cloud, &request, leg, &r) != ERR_OK) {
         code = cli_fail_op(CLI_PREFLIGHT, op, NULL);
     } else if (code == CLI_OK) {
-        code = outcome_exit(r.outcome);
+        code = (int)outcome_exit(r.outcome);
         show_result(show, &r, code);
     }
     show_close(show);

@@ -149,6 +149,7 @@ static _Noreturn void become_load(struct arena *a, struct str url, struct str lo
 static enum err start_load(struct op *op, struct demo *d, struct str url, struct str rate)
 {
     struct str out = arena_printf(&op->arena, "%.*s/load.json", STR_ARG(d->folder));
+    say(d, "%.*s requests a second go to %.*s from now on", STR_ARG(rate), STR_ARG(url));
     d->load = fork();
     if (d->load == -1) {
         return op_fail_errno(op, "could not start the load");
@@ -214,20 +215,22 @@ static enum err release(struct op *op, struct demo *d, const struct release_plan
     return session_is_interrupted(NULL) ? op_fail(op, ERR_CANCELLED, "stopped") : ERR_OK;
 }
 
+static enum err check_end(struct op *op, const struct release_plan *plan,
+                          const struct deploy_result *r)
+{
+    return r->outcome == plan->expected
+               ? ERR_OK
+               : op_fail(op, ERR_STATE, "%s was expected to end as %s, but: %.*s", plan->version,
+                         report_outcome_word(plan->expected), STR_ARG(r->text));
+}
+
 static enum err run_releases(struct op *op, struct demo *d, struct str rate)
 {
     for (size_t i = 0; i < RELEASES; i++) {
         TRY(release(op, d, &plans[i]));
-        if (d->results[i].outcome != plans[i].expected) {
-            return op_fail(op, ERR_STATE, "%s was expected to end as %s, but: %.*s",
-                           plans[i].version, report_outcome_word(plans[i].expected),
-                           STR_ARG(d->results[i].text));
-        }
-        if (i == 0) {
-            say(d, "%.*s requests a second go to %.*s from now on", STR_ARG(rate),
-                STR_ARG(d->results[0].url));
-            TRY(start_load(op, d, d->results[0].url, rate));
-        }
+        TRY(check_end(op, &plans[i], &d->results[i]));
+        enum err e = i == 0 ? start_load(op, d, d->results[0].url, rate) : ERR_OK;
+        TRY(e);
         cloud_wait(CALM);
     }
     return ERR_OK;

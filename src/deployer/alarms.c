@@ -174,23 +174,31 @@ static enum err require_alarm(struct op *op, const struct cloud *cloud, struct s
                          STR_ARG(name), STR_ARG(cloud->region));
 }
 
+static enum err ensure_one(struct op *op, const struct cloud *cloud, const struct place *place,
+                           size_t rule_index, struct str load_balancer_arn,
+                           struct config_words *names)
+{
+    struct str name = alarm_name(&op->arena, place, rule_index);
+    if (place->environment->rules[rule_index].measure == CONFIG_ALARM) {
+        TRY(require_alarm(op, cloud, name));
+    } else if (!str_is_set(load_balancer_arn)) {
+        return ERR_OK; /* no requests are counted for a service without a port */
+    } else {
+        struct cloudwatch_put_metric_alarm_in in = {0};
+        struct cloudwatch_put_metric_alarm_out out = {0};
+        alarm_define(&op->arena, place, rule_index, alarm_balancer_suffix(load_balancer_arn), &in);
+        TRY(cloudwatch_call_put_metric_alarm(op, cloud->client, &in, &out));
+    }
+    *ARENA_PUSH(&op->arena, names) = name;
+    return ERR_OK;
+}
+
 enum err alarms_ensure(struct op *op, const struct cloud *cloud, const struct place *place,
                        struct str load_balancer_arn, struct config_words *ret_names)
 {
     *ret_names = (struct config_words){0};
     for (size_t i = 0; i < place->environment->rule_count; i++) {
-        struct str name = alarm_name(&op->arena, place, i);
-        if (place->environment->rules[i].measure == CONFIG_ALARM) {
-            TRY(require_alarm(op, cloud, name));
-        } else if (!str_is_set(load_balancer_arn)) {
-            continue; /* no requests are counted for a service without a port */
-        } else {
-            struct cloudwatch_put_metric_alarm_in in = {0};
-            struct cloudwatch_put_metric_alarm_out out = {0};
-            alarm_define(&op->arena, place, i, alarm_balancer_suffix(load_balancer_arn), &in);
-            TRY(cloudwatch_call_put_metric_alarm(op, cloud->client, &in, &out));
-        }
-        *ARENA_PUSH(&op->arena, ret_names) = name;
+        TRY(ensure_one(op, cloud, place, i, load_balancer_arn, ret_names));
     }
     return ERR_OK;
 }

@@ -54,6 +54,16 @@ static enum err search_application(struct op *op, const struct cloud *cloud,
     return ERR_OK;
 }
 
+static enum err search_all(struct op *op, const struct cloud *cloud, const struct place *place,
+                           const struct codedeploy_applications_list *applications,
+                           struct group *ret, bool *ret_found)
+{
+    for (size_t i = 0; i < applications->count && !*ret_found; i++) {
+        TRY(search_application(op, cloud, place, applications->items[i], ret, ret_found));
+    }
+    return ERR_OK;
+}
+
 static enum err find_group(struct op *op, const struct cloud *cloud, const struct place *place,
                            struct group *ret)
 {
@@ -64,9 +74,7 @@ static enum err find_group(struct op *op, const struct cloud *cloud, const struc
     while (has_more && !is_found) {
         TRY(aws_call_page(op, cloud->client, &codedeploy_service, &codedeploy_op_list_applications,
                           &in, &out, &has_more));
-        for (size_t i = 0; i < out.applications.count && !is_found; i++) {
-            TRY(search_application(op, cloud, place, out.applications.items[i], ret, &is_found));
-        }
+        TRY(search_all(op, cloud, place, &out.applications, ret, &is_found));
     }
     return is_found ? ERR_OK
                     : op_fail(op, ERR_NOT_FOUND,

@@ -141,6 +141,22 @@ static enum err find_rule(struct op *op, const struct cloud *cloud, struct resou
     return ERR_OK;
 }
 
+static enum err try_listeners(struct op *op, const struct cloud *cloud,
+                              const struct elbv2_listeners *listeners, int64_t port, bool at_port,
+                              struct resources *r)
+{
+    for (size_t i = 0; i < listeners->count && !str_is_set(r->rule_arn); i++) {
+        const struct elbv2_listener *l = &listeners->items[i];
+        if ((OPT_OR(l->port, 0) == port) != at_port) {
+            continue;
+        }
+        r->listener_arn = l->listener_arn;
+        r->port = OPT_OR(l->port, 0);
+        TRY(find_rule(op, cloud, r));
+    }
+    return ERR_OK;
+}
+
 /* The listener at the configured port, else any that forwards to the service. */
 static enum err find_listener(struct op *op, const struct cloud *cloud, const struct place *place,
                               struct resources *r)
@@ -148,18 +164,8 @@ static enum err find_listener(struct op *op, const struct cloud *cloud, const st
     struct elbv2_describe_listeners_in in = {.load_balancer_arn = r->balancer_arn};
     struct elbv2_describe_listeners_out out = {0};
     TRY(elbv2_call_describe_listeners(op, cloud->client, &in, &out));
-    for (int pass = 0; pass < 2 && !str_is_set(r->rule_arn); pass++) {
-        for (size_t i = 0; i < out.listeners.count && !str_is_set(r->rule_arn); i++) {
-            const struct elbv2_listener *l = &out.listeners.items[i];
-            bool is_ours = OPT_OR(l->port, 0) == place->environment->port;
-            if (is_ours != (pass == 0)) {
-                continue;
-            }
-            r->listener_arn = l->listener_arn;
-            r->port = OPT_OR(l->port, 0);
-            TRY(find_rule(op, cloud, r));
-        }
-    }
+    TRY(try_listeners(op, cloud, &out.listeners, place->environment->port, true, r));
+    TRY(try_listeners(op, cloud, &out.listeners, place->environment->port, false, r));
     if (!str_is_set(r->rule_arn)) {
         r->listener_arn = STR_NONE;
     }

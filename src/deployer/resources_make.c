@@ -140,8 +140,24 @@ static enum err update_group(struct op *op, const struct maker *m, struct str ar
 static bool is_named(struct str group_arn, struct str name)
 {
     struct str rest = str_from(group_arn, str_find_last_char(group_arn, ':') + 1);
+    struct str kind = STR_NONE; /* "targetgroup/NAME/ID" */
     struct str part = STR_NONE;
-    return str_next(&rest, '/', &part) && str_next(&rest, '/', &part) && str_equal(part, name);
+    struct str id = STR_NONE;
+    return str_cut(rest, '/', &kind, &rest) && str_cut(rest, '/', &part, &id) &&
+           str_equal(part, name);
+}
+
+static enum err ensure_group(struct op *op, const struct maker *m, struct resources *r, int side,
+                             bool is_foreign)
+{
+    if (!str_is_set(r->groups[side])) {
+        TRY(make_group(op, m, r, side));
+    } else if (is_foreign) {
+        return ERR_OK;
+    } else {
+        TRY(update_group(op, m, r->groups[side]));
+    }
+    return set_drain(op, m, r->groups[side]);
 }
 
 static enum err ensure_groups(struct op *op, const struct maker *m, struct resources *r)
@@ -149,17 +165,8 @@ static enum err ensure_groups(struct op *op, const struct maker *m, struct resou
     bool has_first = str_is_set(r->groups[0]);
     bool is_foreign = has_first && !is_named(r->groups[0], m->place->groups[0]) &&
                       !is_named(r->groups[0], m->place->groups[1]);
-    for (int side = 0; side < RESOURCES_SIDES; side++) {
-        if (!str_is_set(r->groups[side])) {
-            TRY(make_group(op, m, r, side));
-        } else if (is_foreign) {
-            continue;
-        } else {
-            TRY(update_group(op, m, r->groups[side]));
-        }
-        TRY(set_drain(op, m, r->groups[side]));
-    }
-    return ERR_OK;
+    TRY(ensure_group(op, m, r, 0, is_foreign));
+    return ensure_group(op, m, r, 1, is_foreign);
 }
 
 /* All weight on the live side, the other named with none. */

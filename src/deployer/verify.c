@@ -156,7 +156,7 @@ static enum err run_one(struct op *op, const struct cloud *cloud, const struct c
         auto_op struct op look;
         cloud_op_init(&look, cloud);
         struct web_answer answer = {0};
-        struct str wrong = STR_NONE;
+        struct str wrong;
         if (web_send(&look, &request, &answer) != ERR_OK) {
             wrong = arena_printf(&look.arena, "%.*s: %s", STR_ARG(v->get), look.note.text);
         } else {

@@ -137,6 +137,16 @@ static bool has_fired(struct op *op, const struct cloud *cloud, struct str name,
     return false;
 }
 
+static void take_fired(struct op *op, const struct cloud *cloud, struct alarm_state *state,
+                       wall_t since, struct why *w)
+{
+    bool is_fired = has_fired(op, cloud, state->name, since, &state->reason);
+    if (is_fired || state->is_in_alarm) {
+        state->is_in_alarm = true;
+        *ARENA_PUSH(&op->arena, &w->alarms) = *state;
+    }
+}
+
 static void find_alarms(struct op *op, const struct cloud *cloud, const struct config_words *names,
                         wall_t since, struct why *w)
 {
@@ -146,13 +156,7 @@ static void find_alarms(struct op *op, const struct cloud *cloud, const struct c
         return;
     }
     for (size_t i = 0; i < states.count; i++) {
-        struct alarm_state *state = &states.items[i];
-        if (has_fired(op, cloud, state->name, since, &state->reason)) {
-            state->is_in_alarm = true;
-        }
-        if (state->is_in_alarm) {
-            *ARENA_PUSH(&op->arena, &w->alarms) = states.items[i];
-        }
+        take_fired(op, cloud, &states.items[i], since, w);
     }
 }
 

@@ -18,6 +18,7 @@ struct walk {
     struct op *op;
     struct shape_source *src;
     bool is_strict;
+    bool refuses_unknown;
     bool is_past_limit;
     const char *limit_text;
     size_t bytes_before; /* the arena's, when we began */
@@ -434,7 +435,7 @@ static bool decode_member(struct walk *w, const struct shape_member *m, char *st
 
 static bool skip_unknown(struct walk *w, struct str name)
 {
-    if (w->is_strict) {
+    if (w->refuses_unknown) {
         if (!push(w, (struct step){.name = name})) {
             return false;
         }
@@ -527,7 +528,8 @@ enum err shape_decode(struct op *op, const struct shape *shape, struct shape_sou
     struct walk w;
     w.op = op;
     w.src = src;
-    w.is_strict = strictness == SHAPE_STRICT;
+    w.is_strict = strictness != SHAPE_LENIENT;
+    w.refuses_unknown = strictness == SHAPE_STRICT;
     w.is_past_limit = false;
     w.limit_text = NULL;
     w.bytes_before = op->arena.total_bytes;

@@ -5,8 +5,8 @@ without the kill.
 
   crash_test.py              every n (tests/run.py)
   crash_test.py FROM TO      only these, one after the other, with the engine's log of a failure
-CRASH_STEP=k takes every k-th point only; CRASH_JOBS runs so many engines at once."""
-import concurrent.futures, http.client, json, os, pathlib, sys, tempfile, threading, time
+CRASH_STEP=k takes every k-th point only, beginning with another one each day; CRASH_JOBS runs so many engines at once."""
+import concurrent.futures, datetime, http.client, json, os, pathlib, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import rig
@@ -223,7 +223,7 @@ def test_every_point():
     names = count_points()
     print(f"# {len(names)} fault points reached, of {len(set(names))} kinds: {' '.join(sorted(set(names)))}", flush=True)
     problems = []
-    wanted = range(1, len(names) + 1, STEP)
+    wanted = range(1 + datetime.date.today().toordinal() % STEP, len(names) + 1, STEP)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for problem in pool.map(run_once, wanted):
             if problem:

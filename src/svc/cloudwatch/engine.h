@@ -3,6 +3,11 @@
  * are read once; what they grew by since the last reading is what happened in the window. Nothing
  * is sampled and nothing is counted twice.
  *
+ * The counters of the last close are kept in the store with the datapoints that were made of them,
+ * in the same transaction: after a crash of control, which the shared memory survives, nothing is
+ * lost and nothing counts twice; what happened meanwhile is entered in the first window that
+ * closes. (Of response times only the number and the sum survive so, not the distribution.)
+ *
  * No traffic, no datapoint, as with a real load balancer; only the host counts are always told.
  * Source  ELB user guide, "CloudWatch metrics for your Application Load Balancer". */
 
@@ -11,6 +16,7 @@
 #include "svc/cloudwatch/metrics.h"
 
 struct cw_engine_slot;
+struct store;
 
 typedef struct str (*cw_region_fn)(void *self, struct arena *a, struct str load_balancer);
 
@@ -21,9 +27,12 @@ struct cw_engine {
     struct cw_engine_slot *slots; /* LBSTATS_SLOTS_MAX: the readings of the last close */
 };
 
-/* Counts from now on. stats may be NULL: there is nothing to read then. */
-void cw_engine_open(struct cw_engine *e, const struct lbstats *stats, cw_region_fn region_of,
-                    void *region_self);
+/* Counts from where the store says that it stopped. stats may be NULL: there is nothing to read
+ * then. */
+enum err cw_engine_open(struct op *op, struct cw_engine *e, struct store *st,
+                        const struct lbstats *stats, cw_region_fn region_of, void *region_self);
+/* Writes where counting stands; within the transaction that writes the datapoints. */
+enum err cw_engine_save(struct op *op, const struct cw_engine *e, struct store *st);
 void cw_engine_fini(struct cw_engine *e);
 /* The window that starts at `tick` closes now. */
 enum err cw_engine_close_window(struct op *op, struct cw_engine *e, struct cw_metrics *m,

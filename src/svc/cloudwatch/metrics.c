@@ -251,7 +251,8 @@ static void mark_clean(struct cw_metric *metric)
     list_remove(&metric->dirty_node);
 }
 
-enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick)
+enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick, cw_also_fn also,
+                          void *also_self)
 {
     if (list_is_empty(&m->dirty)) {
         return ERR_OK;
@@ -265,7 +266,10 @@ enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick)
             return e;
         }
     }
-    enum err e = store_tx_commit(op, &tx);
+    enum err e = also == NULL ? ERR_OK : also(op, also_self);
+    if (e == ERR_OK) {
+        e = store_tx_commit(op, &tx);
+    }
     if (e != ERR_OK) {
         cw_rows_forget_new(m);
         return e;

@@ -80,8 +80,11 @@ enum err cw_metrics_read(struct op *op, struct cw_metrics *m, const struct cw_me
                          struct cw_bucket *buckets);
 void cw_buckets_fini(struct cw_bucket *buckets, size_t count);
 
-/* Writes what is dirty, in one transaction, and trims the memory. */
-enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick);
+/* Writes what is dirty, in one transaction, and trims the memory. `also` (may be NULL) writes what
+ * must be kept together with it. */
+typedef enum err (*cw_also_fn)(struct op *op, void *self);
+enum err cw_metrics_flush(struct op *op, struct cw_metrics *m, int64_t now_tick, cw_also_fn also,
+                          void *also_self);
 /* Rolls up and drops old rows of some metrics; call it now and then. */
 enum err cw_metrics_expire(struct op *op, struct cw_metrics *m, int64_t now_tick);
 /* Forgets everything. */

@@ -12,11 +12,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define DATUM_COUNT_MAX      1000
-#define DATUM_VALUES_MAX     150
-#define DATUM_AGE_MAX        DUR_S(14 * 86400)
-#define DATUM_AHEAD_MAX      DUR_S(2 * 3600)
-#define STATISTICS_POINT_MAX 1440
+#define DATUM_COUNT_MAX       1000
+#define DATUM_VALUES_MAX      150
+#define DATUM_AGE_MAX         DUR_S(14 * 86400)
+#define DATUM_AHEAD_MAX       DUR_S(2 * 3600)
+#define STATISTICS_POINT_MAX  1440
+#define STATISTICS_WINDOW_MAX (STATISTICS_POINT_MAX * 100) /* at any time scale */
 
 #define BAD_VALUE(op, ...) \
     op_fail_as((op), ERR_INPUT, &cloudwatch_error_invalid_parameter_value_exception, __VA_ARGS__)
@@ -374,13 +375,15 @@ enum err cw_op_get_metric_statistics(struct op *op, struct cloudwatch *cw,
     struct cw_span span = {.from_tick = cw_query_start(in->start_time.value, op->now, period),
                            .to_tick = cw_tick_of(in->end_time.value)};
     struct cw_window_range range = cw_span_range(&span, period);
-    if (range.count > STATISTICS_POINT_MAX) {
+    /* The limit is on what a client asked for, in real time: above scale 1 more windows come. */
+    size_t asked_count = range.count / (size_t)clock_scale();
+    if (asked_count > STATISTICS_POINT_MAX || range.count > STATISTICS_WINDOW_MAX) {
         return BAD_COMBINATION(
             op,
             "You have requested up to %.*s datapoints, which exceeds the limit of 1,440. You "
             "may reduce the datapoints requested by increasing Period, or decreasing the time "
             "range.",
-            STR_ARG(with_commas(&op->arena, range.count)));
+            STR_ARG(with_commas(&op->arena, asked_count)));
     }
     struct cw_metric_name name = {
         .region = op->region,

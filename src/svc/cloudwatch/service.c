@@ -90,11 +90,17 @@ static void on_window(struct ev_timer *t)
     arm_window(cw);
 }
 
+static enum err save_engine(struct op *op, void *self)
+{
+    const struct cloudwatch *cw = self;
+    return cw_engine_save(op, &cw->engine, cw->config.store);
+}
+
 static void flush(struct cloudwatch *cw)
 {
     auto_op struct op op = {0};
     cw_op_init(&op, cw, STR(""));
-    if (cw_metrics_flush(&op, &cw->metrics, cw_tick_of(clock_wall())) != ERR_OK) {
+    if (cw_metrics_flush(&op, &cw->metrics, cw_tick_of(clock_wall()), save_engine, cw) != ERR_OK) {
         log_warn("cloudwatch", "datapoints were not written, they are tried again: %s",
                  op.note.text);
         cw_flush_within(cw, FLUSH_ENGINE);
@@ -132,8 +138,11 @@ enum err cloudwatch_open(struct op *op, const struct cloudwatch_config *config,
     cw->config.account = str_of(cw->account);
     cw->base_ticks = base_ticks();
     cw->closed_tick = cw_tick_floor(cw_tick_of(clock_wall()), cw->base_ticks);
-    cw_engine_open(&cw->engine, config->stats, config->region_of, config->region_self);
-    enum err e = cw_history_open(op, config->store);
+    enum err e = cw_engine_open(op, &cw->engine, config->store, config->stats, config->region_of,
+                                config->region_self);
+    if (e == ERR_OK) {
+        e = cw_history_open(op, config->store);
+    }
     if (e == ERR_OK) {
         e = cw_metrics_open(op, config->store, &cw->metrics);
     }

@@ -196,6 +196,13 @@ enum err cd_create_deployment_group(struct op *op, struct codedeploy *cd,
     struct tags tags = TAGS_FROM(&op->arena, in->tags);
     size_t count = 0;
     TRY(cd_find_application(op, cd, in->application_name, &a));
+    struct str app_id = a.application->application_id;
+    if (store_has(op, cd->config.store, &codedeploy_kind_group,
+                  cd_key(op, app_id, in->deployment_group_name))) {
+        return cd_fail(op, deployment_group_already_exists_exception,
+                       "Deployment Group already exists: %.*s",
+                       STR_ARG(in->deployment_group_name));
+    }
     TRY(tags_check(op, &tag_errors, &tags));
     if (in->ec2_tag_filters.count > 0 || in->ec2_tag_set != NULL ||
         in->auto_scaling_groups.count > 0 || in->on_premises_instance_tag_filters.count > 0 ||
@@ -222,13 +229,6 @@ enum err cd_create_deployment_group(struct op *op, struct codedeploy *cd,
     };
     default_style(op, &info);
     TRY(cd_check_group(op, cd, &info));
-    struct str app_id = a.application->application_id;
-    if (store_has(op, cd->config.store, &codedeploy_kind_group,
-                  cd_key(op, app_id, info.deployment_group_name))) {
-        return cd_fail(op, deployment_group_already_exists_exception,
-                       "Deployment Group already exists: %.*s",
-                       STR_ARG(info.deployment_group_name));
-    }
     TRY(store_count(op, cd->config.store, &codedeploy_kind_group,
                     &(struct store_range){.parent = app_id}, &count));
     if (count >= CODEDEPLOY_GROUPS_MAX) {

@@ -262,11 +262,16 @@ static enum err see_alarms(struct native *n)
     return ERR_OK;
 }
 
-static void add_step(struct shift_config *c, double percent, int32_t wait_min)
+static int32_t permille_of(double percent)
+{
+    return (int32_t)(percent * 10 + 0.5);
+}
+
+static void add_step(struct shift_config *c, int32_t permille, int32_t wait_min)
 {
     CHECK(c->step_count < SHIFT_STEPS_MAX);
-    c->steps[c->step_count++] = (struct shift_step){.permille = (int32_t)(percent * 10 + 0.5),
-                                                    .wait = dur_scaled(DUR_MIN(wait_min))};
+    c->steps[c->step_count++] =
+        (struct shift_step){.permille = permille, .wait = dur_scaled(DUR_MIN(wait_min))};
 }
 
 static void plan(struct native *n)
@@ -276,18 +281,18 @@ static void plan(struct native *n)
     config->kind = SHIFT_FORWARD;
     config->has_test_route = n->row.test_rule_arn.len > 0;
     if (c->strategy == ECS_DEPLOYMENT_STRATEGY_CANARY && c->canary_configuration != NULL) {
-        double percent = OPT_OR(c->canary_configuration->canary_percent, 5.0);
-        if (percent < 100) {
-            add_step(config, percent,
+        int32_t share = permille_of(OPT_OR(c->canary_configuration->canary_percent, 5.0));
+        if (share < 1000) {
+            add_step(config, share,
                      OPT_OR(c->canary_configuration->canary_bake_time_in_minutes, 10));
         }
     } else if (c->strategy == ECS_DEPLOYMENT_STRATEGY_LINEAR && c->linear_configuration != NULL) {
-        double step = OPT_OR(c->linear_configuration->step_percent, 10.0);
-        for (double sum = step; sum < 100; sum += step) {
+        int32_t step = permille_of(OPT_OR(c->linear_configuration->step_percent, 10.0));
+        for (int32_t sum = step; sum < 1000; sum += step) {
             add_step(config, sum, OPT_OR(c->linear_configuration->step_bake_time_in_minutes, 6));
         }
     }
-    add_step(config, 100, 0);
+    add_step(config, 1000, 0);
     config->termination_wait = dur_scaled(DUR_MIN(OPT_OR(c->bake_time_in_minutes, 0)));
     if (c->deployment_circuit_breaker != NULL &&
         OPT_OR(c->deployment_circuit_breaker->enable, false)) {

@@ -1,7 +1,34 @@
 /* What services, tasks and task sets say alike about network, load balancers and platform. */
+#include "svc/common/network.h"
 #include "svc/ecs/ecs_priv.h"
 
 /* ---- network ----------------------------------------------------------------------------------*/
+
+/* Every region has one network, with one security group (svc/common/network.h). */
+static enum err check_network_exists(struct op *op, const struct ecs_aws_vpc_configuration *vpc)
+{
+    struct network network = network_default(&op->arena, op->region);
+    for (size_t i = 0; i < vpc->subnets.count; i++) {
+        struct str id = vpc->subnets.items[i];
+        if (network_find_subnet(&network, id) == NULL) {
+            return fail_parameter(op,
+                                  "Error retrieving subnet information for [%.*s]: The subnet ID "
+                                  "'%.*s' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
+                                  STR_ARG(id), STR_ARG(id));
+        }
+    }
+    for (size_t i = 0; i < vpc->security_groups.count; i++) {
+        struct str id = vpc->security_groups.items[i];
+        if (!str_equal(network.security_group_id, id)) {
+            return fail_parameter(
+                op,
+                "Error retrieving security group information for [%.*s]: The security group "
+                "'%.*s' does not exist (ErrorCode: InvalidGroup.NotFound)",
+                STR_ARG(id), STR_ARG(id));
+        }
+    }
+    return ERR_OK;
+}
 
 enum err ecs_network_check(struct op *op, const struct ecs_task_definition *td,
                            const struct ecs_network_configuration *n)
@@ -29,7 +56,7 @@ enum err ecs_network_check(struct op *op, const struct ecs_task_definition *td,
         return fail_parameter(op, "securityGroups can have at most %d items.",
                               ECS_SECURITY_GROUPS_MAX);
     }
-    return ERR_OK;
+    return check_network_exists(op, vpc);
 }
 
 struct ecs_network_configuration *ecs_network_fill(struct op *op,

@@ -144,8 +144,7 @@ static enum err check_health_check(struct op *op, const struct elbv2_target_grou
         }
     }
     if (timeout >= interval) {
-        return elbv2_invalid(op, "Health check timeout '%d' must be smaller than the interval '%d'",
-                             timeout, interval);
+        return elbv2_invalid(op, "Health check interval must be greater than the timeout.");
     }
     TRY(check_check_path(op, group->health_check_path));
     return check_matcher(op, group);

@@ -282,10 +282,9 @@ TEST(json_calls_are_answered_in_json)
         {.service = "ecs",
          .target = ECS_TARGET "DescribeServices",
          .type = JSON11,
-         .body = "{\"clutser\":\"a\"}",
+         .body = "{\"services\":[\"a\"],\"newerThanWeAre\":{\"a\":[1]}}",
          .status = 400,
-         .want = "{\"__type\":\"SerializationException\",\"message\":\"unknown member "
-                 "\\\"clutser\\\"\"}"},
+         .want = "{\"__type\":\"ClusterNotFoundException\",\"message\":\"Cluster not found.\"}"},
         {.service = "ecs",
          .target = ECS_TARGET "DescribeServices",
          .type = JSON11,

@@ -361,6 +361,48 @@ TEST(alarms_states_and_datapoints_outlive_the_process)
     bench_close(&b);
 }
 
+TEST(requests_while_control_is_down_are_counted_once_it_is_back)
+{
+    struct bench b;
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/store.db", test_folder());
+    bench_open(&b, path);
+    struct cloudwatch_put_metric_alarm_in in = bench_alarm("a");
+    in.statistic = CLOUDWATCH_STATISTIC_SUM;
+    in.threshold = OPT_F64(6);
+    in.comparison_operator = CLOUDWATCH_COMPARISON_OPERATOR_GREATERTHANOREQUALTOTHRESHOLD;
+    bench_put(&b, &in);
+    bench_requests(&b, 1, 2, 5);
+    bench_pass(&b, DUR_S(20));
+    bench_close_service(&b);
+    bench_requests(&b, 1, 4, 5);
+    clock_manual_advance(DUR_S(10));
+    bench_open_service(&b);
+    bench_pass(&b, DUR_S(30));
+    auto_op struct op op = {0};
+    bench_op(&op);
+    struct cloudwatch_metric_alarm seen = bench_see(&op, &b, "a");
+    EXPECT_STR(seen.state_reason,
+               "Threshold Crossed: 1 datapoint [6.0 (20/11/26 10:00:00)] was greater than or equal "
+               "to the threshold (6.0).");
+    /* a new memory starts from 0: nothing is subtracted */
+    bench_close_service(&b);
+    lbstats_unmap(b.stats);
+    int fd = -1;
+    REQUIRE_OK(lbstats_create(&op, &fd), &op);
+    REQUIRE_OK(lbstats_map(&op, fd, &b.stats), &op);
+    (void)close(fd);
+    b.row = lbstats_row_claim(b.stats, 1);
+    bench_requests(&b, 0, 1, 5);
+    bench_open_service(&b);
+    bench_pass(&b, DUR_S(60));
+    seen = bench_see(&op, &b, "a");
+    EXPECT_STR(seen.state_reason,
+               "Threshold Crossed: 1 datapoint [1.0 (20/11/26 10:01:00)] was not greater than or "
+               "equal to the threshold (6.0).");
+    bench_close(&b);
+}
+
 static void expect_refused(struct bench *b, const struct cloudwatch_put_metric_alarm_in *in,
                            const char *code, const char *want)
 {

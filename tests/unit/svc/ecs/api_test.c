@@ -205,7 +205,7 @@ TEST(creating_a_service_twice_is_fine_only_when_it_is_the_same)
                  "Creation of service was not idempotent.",
                  "{\"cluster\":\"web\",\"serviceName\":\"api\",\"taskDefinition\":\"api\","
                  "\"desiredCount\":2,\"launchType\":\"FARGATE\",\"networkConfiguration\":{"
-                 "\"awsvpcConfiguration\":{\"subnets\":[\"subnet-1\"]}}}");
+                 "\"awsvpcConfiguration\":{\"subnets\":[\"subnet-05254f8afd73be4e3\"]}}}");
     (void)bench_call(&ecs_op_delete_service,
                      "{\"cluster\":\"web\",\"service\":\"api\",\"force\":true}");
     bench_refuse(&ecs_op_update_service, "ServiceNotActiveException", "Service was not ACTIVE.",
@@ -222,8 +222,9 @@ struct refusal {
     const char *members; /* after cluster and serviceName */
 };
 
-#define NET                                                                            \
-    "\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-1\"]}}," \
+#define NET                                                                     \
+    "\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-" \
+    "05254f8afd73be4e3\"]}},"                                                   \
     "\"launchType\":\"FARGATE\",\"desiredCount\":1,\"taskDefinition\":\"api\""
 
 static const struct refusal service_refusals[] = {
@@ -297,7 +298,7 @@ TEST(an_update_that_changes_nothing_begins_no_deployment)
                      "{\"cluster\":\"web\",\"service\":\"api\",\"taskDefinition\":\"api\","
                      "\"desiredCount\":1,\"capacityProviderStrategy\":[],"
                      "\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":["
-                     "\"subnet-1\"]}}}");
+                     "\"subnet-05254f8afd73be4e3\"]}}}");
     EXPECT_STR_EQ(bench_primary()->id, id);
     (void)bench_call(&ecs_op_update_service,
                      "{\"cluster\":\"web\",\"service\":\"api\","
@@ -483,7 +484,7 @@ TEST(there_are_two_capacity_providers_and_no_container_instance)
     const struct ecs_run_task_out *run = bench_call(
         &ecs_op_run_task, "{\"cluster\":\"web\",\"taskDefinition\":\"api\","
                           "\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":["
-                          "\"subnet-1\"]}}}");
+                          "\"subnet-05254f8afd73be4e3\"]}}}");
     EXPECT_STR(run->tasks.items[0].capacity_provider_name, "FARGATE_SPOT");
     EXPECT_EQ(run->tasks.items[0].launch_type, ECS_LAUNCH_TYPE_FARGATE);
     bench_end();

@@ -384,7 +384,7 @@ const struct ecs_service *bench_create(struct str task_definition, int count, co
         &ecs_op_create_service,
         "{\"cluster\":\"web\",\"serviceName\":\"api\",\"taskDefinition\":\"%.*s\",\"desiredCount\":"
         "%d,\"launchType\":\"FARGATE\",\"networkConfiguration\":{\"awsvpcConfiguration\":{"
-        "\"subnets\":[\"subnet-1\"]}}%s}",
+        "\"subnets\":[\"subnet-05254f8afd73be4e3\"]}}%s}",
         STR_ARG(task_definition), count, extra);
     return out->service;
 }

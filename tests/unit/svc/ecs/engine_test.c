@@ -12,7 +12,8 @@ TEST(a_task_of_its_own_runs_and_ends)
         &ecs_op_run_task,
         "{\"cluster\":\"web\",\"taskDefinition\":\"job\",\"launchType\":\"FARGATE\",\"startedBy\":"
         "\"me\",\"overrides\":{\"containerOverrides\":[{\"name\":\"app\",\"command\":[\"migrate\"]}"
-        "]},\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-1\"]}}}");
+        "]},\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-"
+        "05254f8afd73be4e3\"]}}}");
     REQUIRE_EQ(out->tasks.count, 1);
     struct str arn = out->tasks.items[0].task_arn;
     EXPECT_STR(out->tasks.items[0].last_status, "PROVISIONING");

@@ -124,11 +124,12 @@ TEST(an_external_service_runs_what_its_task_sets_say)
     (void)bench_call(&ecs_op_create_service,
                      "{\"cluster\":\"web\",\"serviceName\":\"api\",\"desiredCount\":4,"
                      "\"deploymentController\":{\"type\":\"EXTERNAL\"}}");
-    const struct ecs_create_task_set_out *out = bench_call(
-        &ecs_op_create_task_set, "{\"cluster\":\"web\",\"service\":\"api\",%s}",
-        "\"taskDefinition\":\"api\",\"launchType\":\"FARGATE\",\"externalId\":\"x\","
-        "\"clientToken\":\"t\",\"scale\":{\"value\":30,\"unit\":\"PERCENT\"},"
-        "\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-1\"]}}");
+    const struct ecs_create_task_set_out *out =
+        bench_call(&ecs_op_create_task_set, "{\"cluster\":\"web\",\"service\":\"api\",%s}",
+                   "\"taskDefinition\":\"api\",\"launchType\":\"FARGATE\",\"externalId\":\"x\","
+                   "\"clientToken\":\"t\",\"scale\":{\"value\":30,\"unit\":\"PERCENT\"},"
+                   "\"networkConfiguration\":{\"awsvpcConfiguration\":{\"subnets\":[\"subnet-"
+                   "05254f8afd73be4e3\"]}}");
     EXPECT_EQ(out->task_set->computed_desired_count.value, 2);
     EXPECT_STR(out->task_set->status, "ACTIVE");
     EXPECT_EQ(out->task_set->stability_status, ECS_STABILITY_STATUS_STABILIZING);

@@ -368,7 +368,7 @@ TEST(target_groups_that_aws_would_refuse_are_refused)
     in = group_in(&f, STR("a"));
     in.health_check_timeout_seconds = OPT_I32(30);
     EXPECT_CODE(f, create_group(&f, &in, &g), "ValidationError");
-    EXPECT_NOTE(f, "Health check timeout '30' must be smaller than the interval '30'");
+    EXPECT_NOTE(f, "Health check interval must be greater than the timeout.");
     in = group_in(&f, STR("a"));
     in.health_check_path = STR("health");
     EXPECT_CODE(f, create_group(&f, &in, &g), "ValidationError");
