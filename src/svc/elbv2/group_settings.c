@@ -5,7 +5,8 @@
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/rows.h"
 
-#define PATH_BYTES_MAX 1024
+#define PATH_BYTES_MAX    1024
+#define MATCHER_PARTS_MAX 32 /* as many as the data plane takes */
 
 static bool is_web(enum elbv2_protocol_enum protocol)
 {
@@ -29,7 +30,10 @@ static bool is_code_list(struct str text, uint64_t least, uint64_t most)
 {
     struct str rest = text;
     struct str part = STR_NONE;
-    while (str_next(&rest, ',', &part)) {
+    for (size_t count = 0; str_next(&rest, ',', &part); count++) {
+        if (count == MATCHER_PARTS_MAX) {
+            return false;
+        }
         struct str from = STR_NONE;
         struct str to = STR_NONE;
         uint64_t first = 0;
@@ -327,6 +331,23 @@ enum err elbv2_change_group(struct op *op, const struct elbv2_modify_target_grou
     TRY(check_health_check(op, &changed));
     *group = changed;
     return ERR_OK;
+}
+
+struct str elbv2_why_group_not_served(const struct elbv2_target_group *group)
+{
+    if (group->target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA) {
+        return STR("this engine does not invoke Lambda functions");
+    }
+    if (group->protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
+        return STR("this engine does not speak HTTPS to targets yet");
+    }
+    if (group->protocol != ELBV2_PROTOCOL_ENUM_HTTP) {
+        return STR("this engine serves application load balancers only");
+    }
+    if (group->health_check_protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
+        return STR("this engine does not check health by HTTPS yet");
+    }
+    return STR_NONE;
 }
 
 static bool are_same_i32(struct opt_i32 a, struct opt_i32 b)

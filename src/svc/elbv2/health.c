@@ -145,7 +145,12 @@ static enum err keep_drained(struct op *op, struct elbv2 *e, const struct lbconf
     if (!target.draining_since.is_set || OPT_OR(target.is_drained, false)) {
         return ERR_OK; /* it was registered again, or is known */
     }
-    target.is_drained = OPT_BOOL(true);
+    struct str lb_arn = STR_NONE;
+    TRY(elbv2_group_load_balancer(op, e, message->target_group, &lb_arn));
+    if (!str_is_set(lb_arn)) {
+        return elbv2_remove_target(op, e, message->target_group, message->host, port);
+    }
+    target.is_drained = OPT_BOOL(true); /* told as draining until the delay is over, as AWS does */
     return elbv2_put_target(op, e, message->target_group, &target);
 }
 

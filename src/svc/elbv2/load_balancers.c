@@ -63,6 +63,9 @@ static enum err add_reasons(struct op *op, struct elbv2 *e, struct elbv2_load_ba
             why = arena_printf(&op->arena, "The listener on port %d does not listen: %s",
                                OPT_OR(listener->port, 0), failure);
         }
+        if (!str_is_set(why)) {
+            why = elbv2_snapshot_unserved(e, &op->arena, listener->listener_arn);
+        }
         if (str_is_set(why)) {
             reason = arena_printf(&op->arena, "%.*s%s%.*s", STR_ARG(reason),
                                   str_is_set(reason) ? " " : "", STR_ARG(why));

@@ -75,8 +75,11 @@ static enum port_target_state state_of(const struct elbv2_target_health *health)
     case ELBV2_TARGET_HEALTH_STATE_ENUM_INITIAL:
         return PORT_TARGET_INITIAL;
     case ELBV2_TARGET_HEALTH_STATE_ENUM_HEALTHY:
-    case ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE: /* nobody checks it: it counts as well */
         return PORT_TARGET_HEALTHY;
+    case ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE: /* not checked: well; not served: not */
+        return health->reason == ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_HEALTHCHECKDISABLED
+                   ? PORT_TARGET_HEALTHY
+                   : PORT_TARGET_UNHEALTHY;
     case ELBV2_TARGET_HEALTH_STATE_ENUM_UNHEALTHY:
         return PORT_TARGET_UNHEALTHY;
     case ELBV2_TARGET_HEALTH_STATE_ENUM_DRAINING:

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "svc/common/arn.h"
 #include "svc/elbv2/actions.h"
+#include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/targets.h"
@@ -19,6 +20,7 @@ struct part {
     bool is_listener;
     bool is_stale;         /* to be read again before it is used */
     bool is_there;         /* the store has it, and the data plane serves it */
+    struct str why_idle;   /* group: why it gets no requests though it is in use; else absent */
     int64_t drain_ends_us; /* group: when its first drain is over; INT64_MAX: none */
     struct arena arena;    /* of what follows */
     struct lbconf_target_group group;
@@ -183,12 +185,6 @@ static int64_t drain_ends(const struct elbv2_target_list *targets, dur_t delay)
     return ends_us;
 }
 
-static bool is_web(const struct elbv2_target_group *group)
-{
-    return group->protocol == ELBV2_PROTOCOL_ENUM_HTTP ||
-           group->protocol == ELBV2_PROTOCOL_ENUM_HTTPS;
-}
-
 static void describe_check(const struct elbv2_target_group *group, struct lbconf_target_group *to)
 {
     to->is_check_enabled = group->health_check_enabled;
@@ -216,6 +212,7 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
     TRY(elbv2_get_more(op, e, part->arn, &more));
     TRY(elbv2_list_targets(op, e, part->arn, &targets));
     TRY(elbv2_group_load_balancer(op, e, part->arn, &lb_arn));
+    struct str why = elbv2_why_group_not_served(&group); /* static text */
     struct str dimension = str_is_set(lb_arn) ? elbv2_dimension(lb_arn) : STR_NONE;
     struct lbconf_target_group built = {
         .arn = group.target_group_arn,
@@ -223,11 +220,14 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
         .load_balancer = dimension,
         .protocol = str_of(elbv2_protocol_name(group.protocol)),
         .protocol_version = group.protocol_version,
-        .is_in_use = OPT_BOOL(str_starts_with(dimension, STR("app/")) && is_web(&group)),
+        .is_in_use = OPT_BOOL(str_starts_with(dimension, STR("app/")) && !str_is_set(why)),
     };
     describe_check(&group, &built);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
-    add_targets(op, &targets, &built.targets);
+    if (!str_is_set(why)) { /* else it answers 503, as a group without targets */
+        add_targets(op, &targets, &built.targets);
+    }
+    part->why_idle = why;
     part->drain_ends_us = drain_ends(&targets, elbv2_drain_delay(&group, &more));
     shape_copy(&part->arena, &shape_lbconf_target_group, &built, &part->group);
     return ERR_OK;
@@ -490,13 +490,16 @@ static void push_listener(struct arena *a, struct lbconf_listeners *to,
     *ARENA_PUSH(a, to) = *listener;
 }
 
-/* indexes: ARN -> the group in the list, which no longer grows then. */
+/* Groups without traffic and targets stay at home. One that has just lost its traffic does not: its
+ * targets still answer requests, and are drained when they leave. indexes: ARN -> the group in the
+ * list, which no longer grows then. */
 static void gather_groups(struct elbv2 *e, struct arena *a, struct map *indexes,
                           struct lbconf_target_groups *to)
 {
     to->is_set = true;
     LIST_FOR (part, &e->groups, struct part, link) {
-        if (part->is_there) {
+        bool is_known = str_is_set(part->group.load_balancer) || part->group.targets.count > 0;
+        if (part->is_there && is_known) {
             push_group(a, to, &part->group);
         }
     }
@@ -585,6 +588,19 @@ struct str elbv2_snapshot_next_drain(const struct elbv2 *e, int64_t *ret_ends_us
         }
     }
     return arn;
+}
+
+struct str elbv2_snapshot_unserved(const struct elbv2 *e, struct arena *a, struct str listener_arn)
+{
+    const struct part *part = map_find(&e->parts, listener_arn);
+    for (size_t i = 0; part != NULL && part->is_there && i < part->weight_count; i++) {
+        const struct part *group = map_find(&e->parts, part->weights[i].group_arn);
+        if (group != NULL && group->is_there && str_is_set(group->why_idle)) {
+            return arena_printf(a, "Target group '%.*s' gets no requests: %.*s.",
+                                STR_ARG(group->group.name), STR_ARG(group->why_idle));
+        }
+    }
+    return STR_NONE;
 }
 
 struct str elbv2_region_of(void *self, struct arena *a, struct str load_balancer)

@@ -48,6 +48,9 @@ void elbv2_publish(struct elbv2 *e);
 /* The group whose drain is over next, and when; absent and INT64_MAX when nothing drains. */
 struct str elbv2_snapshot_next_drain(const struct elbv2 *e, int64_t *ret_ends_us);
 
+/* A sentence about a group that gets no requests of this listener, or absent. */
+struct str elbv2_snapshot_unserved(const struct elbv2 *e, struct arena *a, struct str listener_arn);
+
 /* An op of the engine itself, in the region that the ARN names. */
 void elbv2_begin_op(struct elbv2 *e, struct str arn, struct op *op);
 

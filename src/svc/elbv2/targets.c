@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "svc/common/arn.h"
 #include "svc/elbv2/attributes.h"
+#include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
@@ -11,6 +12,7 @@
 #include <arpa/inet.h>
 
 #define HOST_BYTES_MAX 512
+#define UNIX_BYTES_MAX (sizeof("unix:") - 1 + 107) /* what a socket address holds */
 
 static int family_of(struct str host)
 {
@@ -25,9 +27,14 @@ static int family_of(struct str host)
     return inet_pton(AF_INET6, text, bytes) == 1 ? AF_INET6 : AF_UNSPEC;
 }
 
+static bool is_unix(struct str host)
+{
+    return str_starts_with(host, STR("unix:/"));
+}
+
 bool elbv2_is_address(struct str host)
 {
-    return family_of(host) != AF_UNSPEC || str_starts_with(host, STR("unix:/"));
+    return family_of(host) != AF_UNSPEC || is_unix(host);
 }
 
 /* ---- what clients may register -------------------------------------------------------------- */
@@ -114,8 +121,9 @@ enum err elbv2_add_target(struct op *op, struct elbv2 *e, struct str group_arn, 
 {
     struct engine_elb_target target = {0};
     bool is_there = false;
-    if (host.len == 0 || host.len > HOST_BYTES_MAX ||
-        str_find_char(host, '\n', 0) != STR_NOT_FOUND) {
+    bool is_port = !elbv2_is_address(host) || is_unix(host) || (port >= 1 && port <= 65535);
+    bool is_short = host.len <= (is_unix(host) ? UNIX_BYTES_MAX : HOST_BYTES_MAX);
+    if (host.len == 0 || !is_short || !is_port || str_find_char(host, '\n', 0) != STR_NOT_FOUND) {
         return bad_target(op, "Target '%.*s' is not valid", STR_ARG(host));
     }
     TRY(find_target(op, e, group_arn, host, port, &target, &is_there));
@@ -181,8 +189,10 @@ enum err elbv2_drain_target(struct op *op, struct elbv2 *e, const struct elbv2_t
     }
     TRY(elbv2_get_more(op, e, group->target_group_arn, &more));
     TRY(elbv2_group_load_balancer(op, e, group->target_group_arn, &lb_arn));
-    bool drains =
-        str_is_set(lb_arn) && elbv2_is_address(host) && elbv2_drain_delay(group, &more).us > 0;
+    /* a group that lost its traffic a moment ago still has requests to finish */
+    bool may_have_work =
+        str_is_set(lb_arn) || elbv2_snapshot_has_target(e, group->target_group_arn, host, port);
+    bool drains = may_have_work && elbv2_is_address(host) && elbv2_drain_delay(group, &more).us > 0;
     if (!drains) {
         return elbv2_remove_target(op, e, group->target_group_arn, host, port);
     }
@@ -282,6 +292,11 @@ static struct elbv2_target_health see_served(struct op *op, struct elbv2 *e,
                                              const struct engine_elb_target *target)
 {
     int32_t port = OPT_OR(target->port, 0);
+    struct str why = elbv2_why_group_not_served(group);
+    if (str_is_set(why)) {
+        return told(ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE, REASON(ELB_INTERNALERROR),
+                    arena_printf(&op->arena, "No requests are sent: %.*s", STR_ARG(why)));
+    }
     if (!elbv2_is_address(target->host)) {
         return told(ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE, REASON(ELB_INTERNALERROR),
                     STR("This engine does not send requests to targets of this type"));

@@ -143,7 +143,37 @@ TEST(nothing_is_published_when_a_transaction_is_rolled_back)
     EXPECT_STR_EQ(weights.items[0].target_group_arn, s.blue);
     register_target(&f, s.blue, HOST, 8080);
     fixture_turn(&f);
-    EXPECT_EQ(snapshot_group(&f, s.green)->targets.count, 0);
+    EXPECT(snapshot_group(&f, s.green) == NULL);
+}
+
+TEST(groups_that_cannot_be_served_are_said_to_be_and_spoil_nothing)
+{
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    struct elbv2_create_target_group_in in = {.name = STR("tls"),
+                                              .protocol = ELBV2_PROTOCOL_ENUM_HTTPS,
+                                              .port = OPT_I32(8080),
+                                              .vpc_id = f.network.vpc_id,
+                                              .target_type = ELBV2_TARGET_TYPE_ENUM_IP};
+    struct elbv2_create_target_group_out out = {0};
+    REQUIRE_OK(elbv2_handlers.create_target_group(&f.op, f.e, &in, &out), &f.op);
+    struct str tls = out.target_groups.items[0].target_group_arn;
+    (void)make_listener(&f, s.lb.load_balancer_arn, 81, tls);
+    register_target(&f, tls, HOST, 8080);
+    fixture_turn(&f);
+    const struct lbconf_target_group *group = snapshot_group(&f, tls);
+    REQUIRE(group != NULL);
+    EXPECT(!group->is_in_use.value);
+    EXPECT_EQ(group->targets.count, 0);
+    struct elbv2_target_health_description told = see_one(&f, tls, HOST, 8080);
+    EXPECT_EQ(told.target_health->state, ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE);
+    EXPECT_STR(told.target_health->description,
+               "No requests are sent: this engine does not speak HTTPS to targets yet");
+    struct elbv2_load_balancer lb = make_load_balancer(&f, STR("web"));
+    EXPECT_STR(
+        lb.state->reason,
+        "Target group 'tls' gets no requests: this engine does not speak HTTPS to targets yet.");
 }
 
 /* ---- health --------------------------------------------------------------------------------- */
@@ -344,6 +374,29 @@ TEST(targets_of_groups_without_traffic_do_not_drain)
                   "Target is not registered to the target group");
 }
 
+TEST(targets_of_a_group_that_lost_its_traffic_finish_their_work)
+{
+    stand_still();
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    register_target(&f, s.blue, HOST, 8080);
+    fixture_turn(&f);
+    struct port_weights weights = {.items = {{s.green, 100}}, .count = 1};
+    REQUIRE_OK(f.port.set_weights(f.port.self, &f.op, s.listener.listener_arn, &weights), &f.op);
+    EXPECT(!snapshot_group(&f, s.blue)->is_in_use.value);
+    REQUIRE_OK(f.port.deregister_target(f.port.self, &f.op, s.blue, HOST, 8080), &f.op);
+    EXPECT_EQ(see_port(&f, s.blue).state, PORT_TARGET_DRAINING);
+    fixture_turn(&f);
+    REQUIRE_EQ(snapshot_group(&f, s.blue)->targets.count, 1);
+    EXPECT(snapshot_group(&f, s.blue)->targets.items[0].is_draining.value);
+    elbv2_heard_drained(
+        f.e, &(struct lbconf_drained){.target_group = s.blue, .host = HOST, .port = OPT_I32(8080)});
+    EXPECT_EQ(see_port(&f, s.blue).state, PORT_TARGET_UNUSED);
+    fixture_turn(&f);
+    EXPECT(snapshot_group(&f, s.blue) == NULL);
+}
+
 TEST(drains_are_divided_by_the_time_scale)
 {
     stand_still();
@@ -422,6 +475,11 @@ TEST(targets_go_in_and_out_through_the_port)
     REQUIRE_OK(f.port.register_target(f.port.self, &f.op, s.blue, socket, 0), &f.op);
     EXPECT_EQ(f.port.register_target(f.port.self, &f.op, s.blue, STR("not an address"), 0),
               ERR_INPUT);
+    EXPECT_EQ(f.port.register_target(f.port.self, &f.op, s.blue, HOST, 0), ERR_INPUT);
+    struct str longest =
+        STR("unix:/0123456789012345678901234567890123456789012345678901234567890123456"
+            "78901234567890123456789012345678901234567");
+    EXPECT_EQ(f.port.register_target(f.port.self, &f.op, s.blue, longest, 0), ERR_INPUT);
     REQUIRE_OK(f.port.register_target(f.port.self, &f.op, s.blue, HOST, 8080), &f.op);
     fixture_turn(&f);
     EXPECT_EQ(snapshot_group(&f, s.blue)->targets.count, 2);
@@ -626,16 +684,35 @@ TEST(without_a_hosts_file_the_name_is_the_address)
 
 /* ---- size ----------------------------------------------------------------------------------- */
 
-/* Gives the ARN of the first. */
+/* With ten targets. */
+static struct str make_full_group(struct fixture *f, int number)
+{
+    struct str arn = make_group(f, arena_printf(&f->op.arena, "g-%d", number));
+    for (int t = 0; t < 10; t++) {
+        EXPECT_OK(f->port.register_target(f->port.self, &f->op, arn, HOST, 1000 + t), &f->op);
+    }
+    return arn;
+}
+
+/* 20 load balancers with 25 listeners each, two groups a listener. Gives the ARN of the first. */
 static struct str make_many_groups(struct fixture *f)
 {
     struct str first = STR_NONE;
-    for (int g = 0; g < 1000; g++) {
-        struct str arn = make_group(f, arena_printf(&f->op.arena, "g-%d", g));
-        first = g == 0 ? arn : first;
-        for (int t = 0; t < 10; t++) {
-            EXPECT_OK(f->port.register_target(f->port.self, &f->op, arn, HOST, 1000 + t), &f->op);
+    struct elbv2_load_balancer lb = {0};
+    for (int i = 0; i < 500; i++) {
+        if (i % 25 == 0) {
+            lb = make_load_balancer(f, arena_printf(&f->op.arena, "lb-%d", i));
         }
+        struct str blue = make_full_group(f, 2 * i);
+        struct str green = make_full_group(f, 2 * i + 1);
+        first = i == 0 ? blue : first;
+        struct elbv2_create_listener_in in = {.load_balancer_arn = lb.load_balancer_arn,
+                                              .protocol = ELBV2_PROTOCOL_ENUM_HTTP,
+                                              .port = OPT_I32(1000 + i),
+                                              .default_actions =
+                                                  split_between(f, blue, 90, green, 10)};
+        struct elbv2_create_listener_out out = {0};
+        REQUIRE_OK(elbv2_handlers.create_listener(&f->op, f->e, &in, &out), &f->op);
     }
     return first;
 }
@@ -648,6 +725,8 @@ TEST(one_target_more_among_ten_thousand_is_quick)
     REQUIRE_OK(store_tx_begin(&f.op, f.store, &tx), &f.op);
     struct str first = make_many_groups(&f);
     REQUIRE_OK(store_tx_commit(&f.op, &tx), &f.op);
+    REQUIRE_EQ(f.snapshot.target_groups.count, 1000);
+    fixture_restart(&f);
     mono_t start = clock_mono();
     fixture_turn(&f);
     int64_t whole_ms = dur_ms(mono_since(clock_mono(), start));
