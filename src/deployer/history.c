@@ -78,20 +78,24 @@ enum err history_read(struct op *op, const struct cloud *cloud, const struct pla
     return ERR_OK;
 }
 
-static bool is_good(const struct history_row *row)
+/* What was merely registered says nothing about how it went: only what is older than the live one
+ * was live before. */
+static bool is_good(const struct history_row *row, bool is_older)
 {
-    return row->status != NULL &&
-           (strcmp(row->status, "SUCCESSFUL") == 0 || strcmp(row->status, "REGISTERED") == 0);
+    return row->status != NULL && (strcmp(row->status, "SUCCESSFUL") == 0 ||
+                                   (is_older && strcmp(row->status, "REGISTERED") == 0));
 }
 
 const struct history_row *history_previous(const struct history *h, struct str current)
 {
+    bool is_older = false;
     for (size_t i = 0; i < h->count; i++) {
         const struct history_row *row = &h->items[i];
-        if (is_good(row) && str_is_set(row->task_definition) &&
-            !str_equal(row->task_definition, current)) {
+        bool is_live = str_equal(row->task_definition, current);
+        if (is_good(row, is_older) && str_is_set(row->task_definition) && !is_live) {
             return row;
         }
+        is_older = is_older || is_live;
     }
     return NULL;
 }

@@ -165,6 +165,12 @@ static enum err ensure_groups(struct op *op, const struct maker *m, struct resou
     bool has_first = str_is_set(r->groups[0]);
     bool is_foreign = has_first && !is_named(r->groups[0], m->place->groups[0]) &&
                       !is_named(r->groups[0], m->place->groups[1]);
+    bool is_codedeploy =
+        r->service != NULL && r->service->deployment_controller != NULL &&
+        r->service->deployment_controller->type == ECS_DEPLOYMENT_CONTROLLER_TYPE_CODE_DEPLOY;
+    if (is_codedeploy) {
+        return ERR_OK; /* its deployment group names both sides */
+    }
     TRY(ensure_group(op, m, r, 0, is_foreign));
     return ensure_group(op, m, r, 1, is_foreign);
 }

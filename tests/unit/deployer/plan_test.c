@@ -230,6 +230,11 @@ TEST(going_back_skips_what_failed_and_what_is_live)
     EXPECT(history_find(&h, STR("3")) == &rows[1]);
     EXPECT(history_find(&h, STR("v2")) == &rows[2]);
     EXPECT(history_find(&h, STR("9")) == NULL);
+    for (size_t i = 0; i < 3; i++) {
+        rows[i].status = "REGISTERED"; /* by CodeDeploy: nobody says how f:4 went */
+    }
+    EXPECT(history_previous(&h, STR("f:3")) == &rows[2]);
+    EXPECT(history_previous(&h, STR("f:2")) == NULL);
 }
 
 TEST(a_plan_names_what_changes_and_no_secret)
