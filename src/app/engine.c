@@ -6,6 +6,7 @@
 #include "gen/sts.h"
 #include "runtime/mixed.h"
 #include "svc/ec2/ec2.h"
+#include "svc/sts/session.h"
 #include "svc/sts/sts.h"
 
 #include <sys/stat.h>
@@ -194,6 +195,18 @@ static enum err find_key(void *self, struct op *op, struct str access_key_id,
                          struct str session_token, struct api_identity *ret_identity)
 {
     struct engine *e = self;
+    struct sts_session session;
+    if (str_is_set(session_token) &&
+        sts_session_read(op, &e->sts.key, access_key_id, session_token, &session)) {
+        *ret_identity = (struct api_identity){
+            .secret_access_key = session.secret_access_key,
+            .caller_arn = session.caller_arn,
+            .caller_id = session.caller_id,
+            .account = e->options->account,
+            .is_expired = session.expires_at.us <= op->now.us,
+        };
+        return ERR_OK;
+    }
     if (!str_equal(access_key_id, e->credentials.access_key_id) || str_is_set(session_token)) {
         return op_fail(op, ERR_NOT_FOUND, "no such key");
     }
@@ -217,7 +230,9 @@ static void offer_services(struct engine *e)
         .hooks = {.self = e, .find_key = find_key},
     };
     api_init(&e->api, &options);
-    api_add(&e->api, &sts_service, &sts_handlers, NULL);
+    e->sts = (struct sts){.key = sts_session_key(e->credentials.secret_access_key),
+                          .is_test_mode = e->options->is_test_mode};
+    api_add(&e->api, &sts_service, &sts_handlers, &e->sts);
     api_add(&e->api, &ec2_service, &ec2_handlers, NULL);
     api_add(&e->api, &elbv2_service, &elbv2_handlers, e->elbv2);
     api_add(&e->api, &ecs_service, &ecs_handlers, e->ecs);

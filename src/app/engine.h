@@ -15,6 +15,7 @@
 #include "svc/ecs/ecs.h"
 #include "svc/elbv2/elbv2.h"
 #include "svc/logs/logs.h"
+#include "svc/sts/sts.h"
 
 struct engine {
     struct ev_loop *loop;
@@ -23,6 +24,7 @@ struct engine {
     struct op op; /* of the engine itself: what was read at start lives here */
     struct store *store;
     struct lbstats *stats;
+    struct sts sts;
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;
     struct cloudwatch *cloudwatch;

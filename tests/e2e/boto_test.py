@@ -82,6 +82,33 @@ def test_sts_knows_the_caller(c):
         assert problem.code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in problem.read(), problem
 
 
+def test_roles_are_assumed(c):
+    import boto3
+    made = c.sts.assume_role(RoleArn=ROLE, RoleSessionName="run-1", DurationSeconds=900)
+    keys = made["Credentials"]
+    assert keys["AccessKeyId"].startswith("ASIA") and isinstance(keys["Expiration"], datetime.datetime), made
+    assert made["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/run-1", made
+
+    def as_role(service, token=keys["SessionToken"]):
+        return boto3.client(service, region_name=REGION, endpoint_url=c.engine.endpoint, aws_session_token=token,
+                            aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"])
+
+    who = as_role("sts").get_caller_identity()
+    assert who["Arn"] == made["AssumedRoleUser"]["Arn"], who
+    assert who["UserId"] == made["AssumedRoleUser"]["AssumedRoleId"], who
+    as_role("ecs").list_clusters()
+    refused(403, "InvalidClientTokenId", as_role("sts", "forged").get_caller_identity)
+    refused(400, "UnrecognizedClientException", as_role("ecs", None).list_clusters)
+    refused(403, "AccessDenied", c.sts.assume_role, RoleArn="arn:aws:iam::999999999999:role/x", RoleSessionName="run")
+    refused(400, "ValidationError", c.sts.assume_role, RoleArn=ROLE, RoleSessionName="a b")
+    refused(400, "ValidationError", c.sts.assume_role, RoleArn=ROLE, RoleSessionName="run", DurationSeconds=10)
+    refused(400, "InvalidIdentityToken", c.sts.assume_role_with_web_identity, RoleArn=ROLE, RoleSessionName="ci",
+            WebIdentityToken="e30.eyJpc3MiOiJodHRwczovL2NpLmV4YW1wbGUiLCJzdWIiOiJyZXBvOnNob3AiLCJhdWQiOiJzdHMifQ.c2ln",
+            text="No OpenIDConnect provider found in your account for https://ci.example")
+    session = c.sts.get_session_token()["Credentials"]
+    assert session["AccessKeyId"].startswith("ASIA"), session
+
+
 def test_ec2_has_the_default_network(c):
     assert c.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"] == c.vpc
     assert len(pages(c.ec2, "describe_subnets", "Subnets", 5)) == 3

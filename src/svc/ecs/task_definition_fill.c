@@ -34,18 +34,6 @@ static void fill_health(struct op *op, struct ecs_container_definition *c)
     c->health_check = h;
 }
 
-static void fill_log(struct op *op, struct ecs_container_definition *c)
-{
-    if (c->log_configuration == NULL) {
-        return;
-    }
-    struct ecs_log_configuration *l = ARENA_NEW(&op->arena, struct ecs_log_configuration);
-    *l = *c->log_configuration;
-    l->secret_options.is_set = true;
-    l->options.is_set = true;
-    c->log_configuration = l;
-}
-
 static void fill_container(struct op *op, struct ecs_container_definition *c,
                            bool shares_host_ports)
 {
@@ -57,7 +45,8 @@ static void fill_container(struct op *op, struct ecs_container_definition *c,
     c->volumes_from.is_set = true;
     c->system_controls.is_set = true;
     fill_health(op, c);
-    fill_log(op, c);
+    /* The log configuration comes back as it was sent: an empty list of secretOptions that nobody
+     * sent makes Terraform replace the task definition at every plan. */
 }
 
 /* ---- what the containers need of their host ---------------------------------------------------*/
