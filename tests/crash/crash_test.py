@@ -140,7 +140,8 @@ class Scenario:
         asking = threading.Thread(target=self.ask_all_the_time, args=(is_over,), daemon=True)
         asking.start()
         try:
-            bad = self.finish(self.shift(self.register("api", VERSION="bad", FAIL_EVERY=1)))
+            # watched for longer than the good one, so that a busy machine, too, has asked it often enough
+            bad = self.finish(self.shift(self.register("api", VERSION="bad", FAIL_EVERY=1), minutes=15))
         finally:
             is_over.set()
             asking.join()
@@ -155,12 +156,12 @@ class Scenario:
             AlarmName="bad", Namespace="AWS/ApplicationELB", MetricName="HTTPCode_Target_5XX_Count", Statistic="Sum",
             Dimensions=[{"Name": "LoadBalancer", "Value": self.dimension}], Period=60, EvaluationPeriods=1, Threshold=0.5, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching")
 
-    def shift(self, definition):
+    def shift(self, definition, minutes=5):
         spec = {"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": {
             "TaskDefinition": definition, "LoadBalancerInfo": {"ContainerName": "shop", "ContainerPort": 8080}}}}]}
         made = self.deploy.create_deployment(
             known=("DeploymentLimitExceededException",), applicationName="a", deploymentGroupName="g",
-            revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(spec)}})
+            deploymentConfigName=f"CodeDeployDefault.ECSCanary10Percent{minutes}Minutes", revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(spec)}})
         deployment = made["deploymentId"] if made else self.deploy.list_deployments(
             applicationName="a", deploymentGroupName="g", includeOnlyStatuses=["Created", "Queued", "InProgress"])["deployments"][0]
         return deployment
