@@ -29,7 +29,7 @@ struct sup_role {
     struct proc_backoff backoff;
 };
 
-enum stage { STAGE_RUN, STAGE_STOP_CONTROL, STAGE_STOP_LB, STAGE_OVER };
+enum stage { STAGE_RUN, STAGE_STOP_LB, STAGE_STOP_CONTROL, STAGE_OVER };
 
 struct sup {
     struct op op;
@@ -282,13 +282,12 @@ static void stop_role(struct sup *s, struct sup_role *r, dur_t limit);
 /* A role has ended, or there was none to wait for. */
 static void next_stage(struct sup *s)
 {
-    bool has_control = s->roles[CONTROL].is_running;
-    if (s->stage == STAGE_STOP_CONTROL && !has_control) {
-        s->stage = STAGE_STOP_LB;
-        ev_timer_stop(&s->stop_timer);
-        stop_role(s, &s->roles[LB], s->o->lb_stop_limit);
-    }
     if (s->stage == STAGE_STOP_LB && !s->roles[LB].is_running) {
+        s->stage = STAGE_STOP_CONTROL;
+        ev_timer_stop(&s->stop_timer);
+        stop_role(s, &s->roles[CONTROL], s->o->control_stop_limit);
+    }
+    if (s->stage == STAGE_STOP_CONTROL && !s->roles[CONTROL].is_running) {
         s->stage = STAGE_OVER;
         ev_timer_stop(&s->stop_timer);
         ev_loop_stop(&s->loop);
@@ -316,13 +315,14 @@ static void stop_role(struct sup *s, struct sup_role *r, dur_t limit)
                  on_stop_limit);
 }
 
+/* The data plane first: what is under way ends while its tasks still run. */
 static void stop(struct sup *s)
 {
-    s->stage = STAGE_STOP_CONTROL;
+    s->stage = STAGE_STOP_LB;
     for (size_t i = 0; i < ROLE_COUNT; i++) {
         ev_timer_stop(&s->roles[i].timer);
     }
-    stop_role(s, &s->roles[CONTROL], s->o->control_stop_limit);
+    stop_role(s, &s->roles[LB], s->o->lb_stop_limit);
     next_stage(s);
 }
 

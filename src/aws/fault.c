@@ -310,15 +310,19 @@ struct aws_fault aws_fault_unknown_operation(struct op *op, const struct shape_s
                                              bool is_form, bool is_cbor, struct str name)
 {
     if (!is_form) {
-        const char *who = service == NULL ? "no service of this engine" : service->full_name;
+        const char *who = service == NULL ? "This engine" : service->full_name;
         return (struct aws_fault){
             .error = {.code = "UnknownOperationException", .http_status = is_cbor ? 404 : 400},
             .message =
                 arena_printf(&op->arena, "%s has no operation \"%.*s\"", who, STR_ARG(name))};
     }
-    const char *version = service == NULL ? "?" : service->api_version;
+    if (service == NULL) {
+        return (struct aws_fault){
+            .error = ERROR("InvalidAction", 400),
+            .message = arena_printf(&op->arena, "Could not find operation %.*s", STR_ARG(name))};
+    }
     return (struct aws_fault){
         .error = ERROR("InvalidAction", 400),
         .message = arena_printf(&op->arena, "Could not find operation %.*s for version %s",
-                                STR_ARG(name), version)};
+                                STR_ARG(name), service->api_version)};
 }

@@ -335,7 +335,7 @@ enum err ecs_describe_clusters(struct op *op, struct ecs *ecs,
                                struct ecs_describe_clusters_out *ret)
 {
     if (in->clusters.count > ECS_DESCRIBE_CLUSTERS_MAX) {
-        return fail_parameter(op, "Clusters cannot have more than %d elements",
+        return fail_parameter(op, "clusterIds can have at most %d items.",
                               ECS_DESCRIBE_CLUSTERS_MAX);
     }
     struct wanted wanted = read_wanted(&in->include);

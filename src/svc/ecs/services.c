@@ -336,7 +336,7 @@ enum err ecs_describe_services(struct op *op, struct ecs *ecs,
         return fail_parameter(op, "Services cannot be empty.");
     }
     if (in->services.count > ECS_DESCRIBE_SERVICES_MAX) {
-        return fail_parameter(op, "Services cannot have more than %d elements",
+        return fail_parameter(op, "service names can have at most %d items.",
                               ECS_DESCRIBE_SERVICES_MAX);
     }
     struct ecs_cluster cluster = {0};

@@ -446,8 +446,7 @@ enum err ecs_describe_tasks(struct op *op, struct ecs *ecs, const struct ecs_des
         return fail_parameter(op, "Tasks cannot be empty.");
     }
     if (in->tasks.count > ECS_DESCRIBE_TASKS_MAX) {
-        return fail_parameter(op, "Tasks cannot have more than %d elements",
-                              ECS_DESCRIBE_TASKS_MAX);
+        return fail_parameter(op, "taskIds can have at most %d items.", ECS_DESCRIBE_TASKS_MAX);
     }
     bool with_tags = false;
     for (size_t i = 0; i < in->include.count; i++) {

@@ -117,7 +117,7 @@ static struct sts_credentials *assume(struct op *op, const struct sts *sts, cons
 static enum err assume_role(struct op *op, struct sts *sts, const struct sts_assume_role_in *in,
                             struct sts_assume_role_out *ret)
 {
-    struct role role;
+    struct role role = {0};
     TRY(check_session_name(op, in->role_session_name));
     TRY(find_role(op, in->role_arn, "AssumeRole", &role));
     ret->credentials = assume(op, sts, &role, in->role_session_name, in->duration_seconds,
@@ -205,7 +205,7 @@ static enum err assume_role_with_web_identity(struct op *op, struct sts *sts,
                                               struct sts_assume_role_with_web_identity_out *ret)
 {
     struct claims claims;
-    struct role role;
+    struct role role = {0};
     TRY(check_session_name(op, in->role_session_name));
     TRY(find_role(op, in->role_arn, "AssumeRoleWithWebIdentity", &role));
     if (!read_claims(op, in->web_identity_token, &claims)) {

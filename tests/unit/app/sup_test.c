@@ -206,7 +206,7 @@ static void engine_start(struct engine *e, const char *addr, const char *mode)
     struct sup_options options = {.word_count = WORD_COUNT,
                                   .words = words,
                                   .ready_line = "ready: test",
-                                  .control_stop_limit = DUR_MS(300)};
+                                  .lb_stop_limit = DUR_MS(300)};
     _exit(sup_run(&options));
 }
 
@@ -309,9 +309,9 @@ TEST(roles_get_channels_to_sup_and_to_each_other_and_stop_in_order)
     REQUIRE_EQ(kill(e.pid, SIGTERM), 0);
     EXPECT_EQ(engine_wait(&e), 0);
     struct str report = text_of(&e, e.report_path);
-    size_t control = str_find(report, STR("control 1 stop 300\ncontrol 1 ends\n"), 0);
-    size_t lb = str_find(report, STR("lb 1 stop 30000\nlb 1 ends\n"), 0);
-    EXPECT(control != STR_NOT_FOUND && lb != STR_NOT_FOUND && control < lb);
+    size_t control = str_find(report, STR("control 1 stop 30000\ncontrol 1 ends\n"), 0);
+    size_t lb = str_find(report, STR("lb 1 stop 300\nlb 1 ends\n"), 0);
+    EXPECT(control != STR_NOT_FOUND && lb != STR_NOT_FOUND && lb < control);
     op_fini(&e.op);
 }
 
@@ -396,8 +396,8 @@ TEST(a_role_that_does_not_stop_is_killed_past_its_limit)
     engine_start(&e, "127.0.0.1:0", "deaf");
     wait_ready(&e);
     REQUIRE_EQ(kill(e.pid, SIGINT), 0);
-    wait_until(&e, e.out_path, "control generation 1 is killed: it has not stopped");
-    wait_until(&e, e.report_path, "lb 1 stop 30000\n");
+    wait_until(&e, e.out_path, "lb generation 1 is killed: it has not stopped");
+    wait_until(&e, e.report_path, "control 1 stop 30000\n");
     REQUIRE_EQ(kill(e.pid, SIGINT), 0); /* the second one does not wait */
     EXPECT_EQ(engine_wait(&e), 0);
     EXPECT(!contains(&e, e.report_path, "ends"));
