@@ -86,11 +86,11 @@ def main():
         account = load.stop()
     finally:
         engine.close()
-    # Windows are aligned to the clock: the one that was judged ended at the last boundary before the alarm fired.
-    width = PERIOD_S / SCALE
+    # The window that was judged ended at the last boundary before the alarm fired: docs/time-scale.md.
+    width_us = PERIOD_S * (1_000_000 // SCALE)
     late = []
     for number, (started, fired) in enumerate(ends):
-        end = fired // width * width
+        end = int(fired * 1e6) // width_us * width_us / 1e6
         until = ends[number + 1][0] if number + 1 < len(ends) else float("inf")
         last = max((int(r[0]) / 1e6 for r in load.rows if r[2] == "bad" and started <= int(r[0]) / 1e6 < until), default=None)
         assert last is not None, "the bad version never got a request"

@@ -149,16 +149,17 @@ static enum err decode(struct op *op, const struct aws_route *route, const struc
                        struct shape_findings *findings, void *in)
 {
     const struct shape *shape = route->operation->in;
-    /* As AWS: only EC2 refuses members that it does not know. A client may be newer than we are. */
+    /* A member that we do not know is refused by name: a mistyped setting must not be lost
+     * silently. */
     switch (route->protocol) {
     case AWS_JSON:
         return shape_json_decode_find(op, shape, r->body.len == 0 ? STR("{}") : r->body,
-                                      SHAPE_TOLERANT, findings, in);
+                                      SHAPE_STRICT, findings, in);
     case AWS_CBOR:
-        return shape_cbor_decode_find(op, shape, r->body, SHAPE_TOLERANT, findings, in);
+        return shape_cbor_decode_find(op, shape, r->body, SHAPE_STRICT, findings, in);
     case AWS_QUERY:
-        return shape_query_decode(op, shape, &route->form, SHAPE_QUERY_AWS, SHAPE_TOLERANT,
-                                  findings, in);
+        return shape_query_decode(op, shape, &route->form, SHAPE_QUERY_AWS, SHAPE_STRICT, findings,
+                                  in);
     case AWS_EC2:
         return shape_query_decode(op, shape, &route->form, SHAPE_QUERY_EC2, SHAPE_STRICT, findings,
                                   in);

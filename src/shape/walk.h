@@ -4,9 +4,8 @@
  * ("containerDefinitions[0].image"), with kind ERR_INPUT (or ERR_LIMIT), and has written nothing
  * that the caller may use.
  *
- * strictness  SHAPE_STRICT: unknown members, missing required ones, lengths, ranges and
- * enumerations are refused. SHAPE_TOLERANT: the same, but unknown members are passed over: a client
- *             may be newer than we are. SHAPE_LENIENT: answers of a server and rows of
+ * strictness  SHAPE_STRICT: requests: unknown members, missing required ones, lengths, ranges
+ *             and enumerations are refused. SHAPE_LENIENT: answers of a server and rows of
  *             the store, which may be newer than we are: unknown members and enum values are passed
  *             over (the enum slot stays unset), nothing is required.
  * findings    NULL, or receives what a strict decoder found wrong, for a service's own words; its
@@ -23,7 +22,7 @@
 #define SHAPE_ENTRIES_MAX      2000       /* of one map */
 #define SHAPE_DECODE_BYTES_MAX (64 << 20) /* memory that one decoded value may take */
 
-enum shape_strictness { SHAPE_STRICT, SHAPE_TOLERANT, SHAPE_LENIENT };
+enum shape_strictness { SHAPE_STRICT, SHAPE_LENIENT };
 
 /* awsJson: members in the order of the model, absent ones left out, timestamps as epoch seconds
  * with up to millisecond fraction, blobs as base64. */
