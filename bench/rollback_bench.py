@@ -95,6 +95,7 @@ def main():
         last = max((int(r[0]) / 1e6 for r in load.rows if r[2] == "bad" and started <= int(r[0]) / 1e6 < until), default=None)
         assert last is not None, "the bad version never got a request"
         late.append(max(0.0, (last - end) * 1000))
+    print("# " + " ".join(f"{ms:.1f}/{(fired * 1e6) % width_us / 1e3:.1f}" for ms, (_, fired) in zip(late, ends)), file=sys.stderr)
     print(json.dumps({"figure": "window_end_to_last_bad_request_ms", "median": round(statistics.median(late), 1),
                       "worst": round(max(late), 1), "runs": len(late), "target_worst": 50,
                       "requests": account["requests"], "failed_without_answer": account["requests"] - sum(account["by_status"].values())}))

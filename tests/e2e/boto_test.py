@@ -554,10 +554,10 @@ def test_members_that_nobody_knows_are_refused_by_name(c):
     status, _, text = wire.signed("ecs", JSON, b'{"maxResults":5,"newMember":{"a":[1,null]}}')
     assert status == 400 and b"newMember" in text, text
     status, _, text = wire.signed("monitoring", CBOR, b"\xa1\x63new\x81\x01", CBOR_PATH + "DescribeAlarms")
-    assert status == 400 and b"new" in text.lower(), text
+    assert status == 400 and b"new" in text, text
     status, _, text = wire.signed("elasticloadbalancing", FORM,
                                   b"Action=DescribeLoadBalancers&Version=2015-12-01&New.member.1.X=2")
-    assert status == 400 and b"New" in text, text
+    assert status == 400 and b"new" in text.lower(), text
     status, _, text = wire.signed("ec2", FORM, b"Action=DescribeVpcs&Version=2016-11-15&New=1")
     assert status == 400 and b"UnknownParameter" in text, text
 
