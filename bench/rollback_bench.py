@@ -2,7 +2,7 @@
 """How long a bad version goes on getting requests once the alarm's window has closed.
 
 Canaries of a version that fails every second request, one after the other, under a constant load. The
-window ends where the alarm says so (its history: the newest datapoint it judged, plus its period); the
+window ends at the last boundary of the period before the alarm's history says that it fired; the
 last request to the bad version is the last one that the load client sent and the bad version answered.
 One JSON line: median and worst of all runs, in milliseconds."""
 import json, pathlib, statistics, sys, time
@@ -90,7 +90,8 @@ def main():
     width_us = PERIOD_S * (1_000_000 // SCALE)
     late = []
     for number, (started, fired) in enumerate(ends):
-        end = int(fired * 1e6) // width_us * width_us / 1e6
+        # The history's timestamp is cut to the millisecond: the alarm fired within the one that begins there.
+        end = int((fired + 0.001) * 1e6) // width_us * width_us / 1e6
         until = ends[number + 1][0] if number + 1 < len(ends) else float("inf")
         last = max((int(r[0]) / 1e6 for r in load.rows if r[2] == "bad" and started <= int(r[0]) / 1e6 < until), default=None)
         assert last is not None, "the bad version never got a request"
