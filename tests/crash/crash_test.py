@@ -162,9 +162,13 @@ class Scenario:
         made = self.deploy.create_deployment(
             known=("DeploymentLimitExceededException",), applicationName="a", deploymentGroupName="g",
             deploymentConfigName=f"CodeDeployDefault.ECSCanary10Percent{minutes}Minutes", revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(spec)}})
-        deployment = made["deploymentId"] if made else self.deploy.list_deployments(
-            applicationName="a", deploymentGroupName="g", includeOnlyStatuses=["Created", "Queued", "InProgress"])["deployments"][0]
-        return deployment
+        return made["deploymentId"] if made else self.newest_of_ours()
+
+    def newest_of_ours(self):
+        """The deployment that the killed call made: it may have been taken back already, by one of the engine's own."""
+        made = [self.deploy.get_deployment(deploymentId=i)["deploymentInfo"] for i in
+                self.deploy.list_deployments(applicationName="a", deploymentGroupName="g")["deployments"]]
+        return max((i for i in made if i["creator"] == "user"), key=lambda i: i["createTime"])["deploymentId"]
 
     def ask_all_the_time(self, is_over):
         """What the alarm sees: requests, of which the bad version fails every one that it gets."""
