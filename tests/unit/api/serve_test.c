@@ -284,8 +284,10 @@ TEST(json_calls_are_answered_in_json)
          .type = JSON11,
          .body = "{\"services\":[\"a\"],\"newerThanWeAre\":{\"a\":[1]}}",
          .status = 400,
-         .want = "{\"__type\":\"InvalidParameterException\",\"message\":\"1 validation error detected: Value null at "
-                 "'newerThanWeAre' failed to satisfy constraint: Member is not known to this operation\"}"},
+         .want = "{\"__type\":\"InvalidParameterException\",\"message\":\"1 validation error "
+                 "detected: Value null at "
+                 "'newerThanWeAre' failed to satisfy constraint: Member is not known to this "
+                 "operation\"}"},
         {.service = "ecs",
          .target = ECS_TARGET "DescribeServices",
          .type = JSON11,
