@@ -169,6 +169,14 @@ TEST(other_memory_is_not_taken_for_counters)
     REQUIRE_EQ(fclose(other), 0);
 }
 
+/* Turns between two events: longer than a reading takes, as between the requests of a worker. TSan
+ * makes a reading some ten times slower, and a reading gives up after so many tries. */
+#ifdef __SANITIZE_THREAD__
+#define PAUSE_TURNS 40000
+#else
+#define PAUSE_TURNS 2000
+#endif
+
 struct writer {
     struct lbstats_block *block;
     atomic_bool is_over;
@@ -183,7 +191,7 @@ static void *write_events(void *arg)
         lbstats_add(w->block, i % 2 == 0 ? LBSTATS_TARGET_2XX : LBSTATS_TARGET_5XX, 1);
         lbstats_observe(w->block, i % 10000);
         lbstats_end(w->block);
-        for (volatile int pause = 0; pause < 2000; pause++) {
+        for (volatile int pause = 0; pause < PAUSE_TURNS; pause++) {
         }
     }
     return NULL;
