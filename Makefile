@@ -17,7 +17,7 @@ test: # every test; `make test ONLY=unit` runs one stage
 	@tools/need test
 	@python3 tests/run.py $(ONLY)
 
-demo: all # the main job: four deployments under load, two of them bad
+demo: all # the main job: five releases under load, two of them bad
 	@$(BUILD)/hitless demo
 
 bench: all # one JSON line a figure, beside haproxy and nginx
