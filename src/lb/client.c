@@ -128,7 +128,7 @@ void lb_client_close(struct lb_client *c)
 static bool write_some(struct lb_client *c, struct str *bytes)
 {
     while (bytes->len > 0) {
-        ssize_t n = send(c->fd.fd, bytes->ptr, bytes->len, MSG_NOSIGNAL);
+        ssize_t n = lb_client_write_now(c, *bytes);
         if (n < 0) {
             return errno == EAGAIN || errno == EINTR;
         }
@@ -364,7 +364,7 @@ void lb_client_next(struct lb_client *c, bool may_stay)
 /* Reads into `at`; 0 when there is nothing for now, and when the client is gone (see its state). */
 static size_t receive(struct lb_client *c, char *at, size_t room)
 {
-    ssize_t n = recv(c->fd.fd, at, room, 0);
+    ssize_t n = lb_client_read_now(c, at, room);
     if (n > 0) {
         return (size_t)n;
     }

@@ -328,7 +328,7 @@ void lb_exchange_send(struct lb_exchange *ex)
     }
     while (lb_block_waiting(ex->out) > 0) {
         struct lb_block *b = ex->out;
-        ssize_t n = send(u->fd.fd, b->bytes + b->at, lb_block_waiting(b), MSG_NOSIGNAL);
+        ssize_t n = lb_upstream_write_now(u, str_make(b->bytes + b->at, lb_block_waiting(b)));
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR) {
                 send_failed(ex);
@@ -388,7 +388,7 @@ static void forward_body(struct lb_exchange *ex, struct str bytes)
     lb_block_give(&w->blocks, ex->out);
     ex->out = NULL;
     while (bytes.len > 0) {
-        ssize_t n = send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        ssize_t n = lb_upstream_write_now(u, bytes);
         if (n < 0 && errno != EAGAIN && errno != EINTR) {
             send_failed(ex);
             return;
@@ -413,7 +413,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     struct lb_worker *w = c->worker;
     char *at = lb_read_at(w);
-    ssize_t n = recv(c->fd.fd, at, LB_READ_BYTES_MAX, 0);
+    ssize_t n = lb_client_read_now(c, at, LB_READ_BYTES_MAX);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }

@@ -238,7 +238,7 @@ void lb_response_read(struct lb_exchange *ex)
     if (before > 0) {
         memcpy(at, ex->head->bytes + ex->head->at, before);
     }
-    ssize_t n = recv(ex->upstream->fd.fd, at + before, LB_READ_BYTES_MAX - before, 0);
+    ssize_t n = lb_upstream_read_now(ex->upstream, at + before, LB_READ_BYTES_MAX - before);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }

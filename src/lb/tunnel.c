@@ -6,10 +6,9 @@
 
 #include <errno.h>
 
-/* Bytes read, 0 for nothing now; *ret_ended when the side has ended. */
-static size_t receive(int fd, char *at, bool *ret_ended)
+/* Bytes that a read gave, 0 for nothing now; *ret_ended when the side has ended. */
+static size_t received(ssize_t n, bool *ret_ended)
 {
-    ssize_t n = recv(fd, at, LB_READ_BYTES_MAX, 0);
     *ret_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
     return n > 0 ? (size_t)n : 0;
 }
@@ -22,7 +21,7 @@ void lb_tunnel_from_client(struct lb_exchange *ex)
         return;
     }
     bool has_ended = false;
-    size_t got = receive(c->fd.fd, lb_read_at(w), &has_ended);
+    size_t got = received(lb_client_read_now(c, lb_read_at(w), LB_READ_BYTES_MAX), &has_ended);
     if (has_ended) {
         lb_exchange_end_tunnel(ex);
         return;
@@ -39,7 +38,8 @@ void lb_tunnel_from_target(struct lb_exchange *ex)
 {
     struct lb_client *c = ex->client;
     bool has_ended = false;
-    size_t got = receive(ex->upstream->fd.fd, lb_read_at(c->worker), &has_ended);
+    size_t got = received(
+        lb_upstream_read_now(ex->upstream, lb_read_at(c->worker), LB_READ_BYTES_MAX), &has_ended);
     if (has_ended) {
         lb_exchange_end_tunnel(ex);
         return;

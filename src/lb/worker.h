@@ -19,6 +19,7 @@
 #include "stats/lbstats.h"
 
 #include <pthread.h>
+#include <sys/socket.h>
 
 struct lb_worker;
 struct lb_exchange;
@@ -188,6 +189,26 @@ struct lb_worker {
 static inline char *lb_read_at(const struct lb_worker *w)
 {
     return w->scratch + LB_FRONT_BYTES;
+}
+
+/* ---- the only places where bytes of a connection are read and written ------------------------ */
+
+/* As recv(2) and send(2) of a socket that does not block: bytes, 0 at the end, or -1 with errno. */
+static inline ssize_t lb_client_read_now(struct lb_client *c, char *at, size_t room)
+{
+    return recv(c->fd.fd, at, room, 0);
+}
+static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
+{
+    return send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+}
+static inline ssize_t lb_upstream_read_now(struct lb_upstream *u, char *at, size_t room)
+{
+    return recv(u->fd.fd, at, room, 0);
+}
+static inline ssize_t lb_upstream_write_now(struct lb_upstream *u, struct str bytes)
+{
+    return send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
 }
 
 /* worker.c */
