@@ -98,7 +98,7 @@ static void print_stats(struct box *box)
                is_first ? "" : ",", name.load_balancer, name.target_group, r.healthy_count,
                r.unhealthy_count);
         static const char *const keys[] = {
-#define X(counter, name, is_gauge) #counter,
+#define X(counter, name, family, kind, scope, unit) #counter,
 #include "stats/lbstats_counters.def"
 #undef X
         };
