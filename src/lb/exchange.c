@@ -47,6 +47,14 @@ static void count_inflight(struct lb_exchange *ex, int by)
     lbstats_end(b);
 }
 
+/* A retry may go to a target that only a later configuration names: that one stays as well. */
+static void hold_conf(const struct lb_exchange *ex, struct lb_conf *conf, int by)
+{
+    if (conf != ex->conf) {
+        add_to(&conf->uses[ex->client->worker->id].count, by);
+    }
+}
+
 static void leave_target(struct lb_exchange *ex)
 {
     if (ex->pool == NULL) {
@@ -64,11 +72,16 @@ static void leave_target(struct lb_exchange *ex)
         ex->pool->peer = NULL; /* no configuration of ours names it */
     }
     ex->pool = NULL;
+    hold_conf(ex, ex->target_conf, -1);
+    ex->target_conf = NULL;
 }
 
-static void enter_target(struct lb_exchange *ex, struct lb_peer *peer)
+/* conf: the one that names the peer. */
+static void enter_target(struct lb_exchange *ex, struct lb_conf *conf, struct lb_peer *peer)
 {
     struct lb_pool *pool = lb_pool_of(ex->client->worker, peer);
+    hold_conf(ex, conf, 1);
+    ex->target_conf = conf;
     ex->pool = pool;
     list_add_tail(&pool->busy, &ex->node);
     count_inflight(ex, 1);
@@ -267,7 +280,7 @@ static void try_target(struct lb_exchange *ex)
         reply_error(ex, is_retry ? 502 : 503);
         return;
     }
-    enter_target(ex, peer);
+    enter_target(ex, is_retry ? w->conf : ex->conf, peer);
     ex->connect_count++;
     if (!lb_upstream_open(ex, is_same)) {
         lb_exchange_failed(ex, LB_FAIL_REFUSED);

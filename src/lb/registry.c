@@ -104,6 +104,7 @@ void lb_peer_give(struct lb_registry *r, struct lb_peer *peer)
     CHECK(peer->ref_count > 0);
     if (--peer->ref_count == 0) {
         CHECK(peer->probe == NULL);
+        CHECK(lb_peer_inflight(peer, r->worker_count) == 0);
         (void)map_remove(&r->peers.by_key, peer->key);
         give_index(&r->peers, peer->index);
         mem_free(peer->inflight);

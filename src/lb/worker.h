@@ -94,7 +94,8 @@ struct lb_exchange {
     struct list node;      /* in the pool's busy list; in the worker's list of the dead */
     struct lb_client *client;
     struct lb_upstream *upstream; /* NULL between two tries */
-    struct lb_conf *conf;
+    struct lb_conf *conf;         /* under which it began: of listener and group */
+    struct lb_conf *target_conf;  /* that names the target; another one after a retry */
     const struct lb_listener *listener;
     struct lb_group *group;
     struct lb_pool *pool; /* of the target that it counts for */
