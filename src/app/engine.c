@@ -67,6 +67,42 @@ static void wake_elbv2(void *self, dur_t within)
     }
 }
 
+/* ---- certificates ---- */
+
+static enum err find_certificate(void *self, struct op *op, struct str arn,
+                                 struct port_certificate *ret)
+{
+    (void)self;
+    (void)ret;
+    return op_fail(op, ERR_NOT_FOUND, "there is no certificate \"%.*s\"", STR_ARG(arn));
+}
+
+static enum err check_certificate(void *self, struct op *op, struct str arn)
+{
+    return find_certificate(self, op, arn, NULL);
+}
+
+static enum err list_challenges(void *self, struct op *op, struct port_challenges *ret)
+{
+    (void)self;
+    (void)op;
+    *ret = (struct port_challenges){0};
+    return ERR_OK;
+}
+
+static void certificate_changed(void *self, struct str region, struct str certificate_arn)
+{
+    (void)region;
+    struct engine *e = self;
+    elbv2_certificate_changed(e->elbv2, certificate_arn);
+}
+
+static void challenges_changed(void *self)
+{
+    struct engine *e = self;
+    elbv2_challenges_changed(e->elbv2);
+}
+
 /* ---- secrets ---- */
 
 static enum err resolve_secret(void *self, struct op *op, struct str value_from,
@@ -253,6 +289,10 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
         .hosts_mark = state_mark(e),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
+        .certificates = {.self = e,
+                         .find = find_certificate,
+                         .check = check_certificate,
+                         .list_challenges = list_challenges},
         .wakes = e->port_wakes,
     };
     TRY(elbv2_start(op, &options, &e->elbv2));
@@ -328,7 +368,9 @@ enum err engine_open(struct op *op, struct engine *e, struct ev_loop *loop,
                                         .alarm_changed = alarm_changed,
                                         .target_changed = target_changed,
                                         .task_set_changed = task_set_changed,
-                                        .weights_published = weights_published};
+                                        .weights_published = weights_published,
+                                        .certificate_changed = certificate_changed,
+                                        .challenges_changed = challenges_changed};
     e->port_secrets = (struct port_secrets){.self = e, .resolve = resolve_secret};
     enum err result = open_all(op, e);
     if (result != ERR_OK) {
