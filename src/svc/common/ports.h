@@ -138,8 +138,8 @@ struct port_challenges {
 
 struct port_certificates {
     void *self;
-    /* By ARN, of the op's region. ERR_NOT_FOUND with a sentence that names the ARN: there is no
-     * such certificate, or it is not issued yet. In the op's arena. */
+    /* By ARN, of the op's region, in the op's arena. With a sentence that names the ARN:
+     * ERR_NOT_FOUND when there is none, ERR_STATE when it is not issued. */
     enum err (*find)(void *self, struct op *op, struct str arn, struct port_certificate *ret);
     /* As find, without opening the key: may a listener use it? */
     enum err (*check)(void *self, struct op *op, struct str arn);
