@@ -7,6 +7,7 @@
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/secure.h"
 #include "svc/elbv2/targets.h"
 
 /* A snapshot is put together of parts, one a target group and one a listener with its rules. Each
@@ -39,6 +40,7 @@ struct part_weight {
 static void free_part(struct part *part)
 {
     list_remove(&part->link);
+    elbv2_secure_clear(&part->listener);
     arena_fini(&part->arena);
     mem_free(part->arn_memory);
     mem_free(part);
@@ -397,10 +399,12 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
     };
     add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
+    TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
     for (size_t i = 0; i < rules.count; i++) {
         built.rules.items[i] = rule_of(&op->arena, &rules.items[i]);
     }
     shape_copy(&part->arena, &shape_lbconf_listener, &built, &part->listener);
+    elbv2_secure_clear(&built);
     collect_weights(part, &rules);
     return ERR_OK;
 }
@@ -457,6 +461,7 @@ static bool refresh(struct elbv2 *e, struct part *part)
     if (!part->is_listener && old.is_there) {
         forget_gone(&op, e, &old.group.targets, part);
     }
+    elbv2_secure_clear(&old.listener);
     arena_fini(&old.arena);
     return true;
 }
@@ -536,6 +541,22 @@ static void gather_listeners(struct elbv2 *e, struct arena *a, const struct map 
     }
 }
 
+/* Without them when they cannot be read: then a certificate waits, and traffic does not. */
+static void gather_challenges(struct op *op, struct elbv2 *e, struct lbconf_acme_challenges *to)
+{
+    struct port_challenges found = {0};
+    const struct port_certificates *port = &e->options.certificates;
+    if (port->list_challenges(port->self, op, &found) != ERR_OK) {
+        log_error("elbv2", "could not read the challenges of certificates: %s", op->note.text);
+        return;
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        *ARENA_PUSH(&op->arena, to) = (struct lbconf_acme_challenge){
+            .token = found.items[i].token, .answer = found.items[i].answer};
+        to->is_set = true;
+    }
+}
+
 static void send(struct elbv2 *e)
 {
     auto_op struct op op;
@@ -545,6 +566,7 @@ static void send(struct elbv2 *e)
     map_init(&indexes);
     gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);
     gather_listeners(e, &op.arena, &indexes, &snapshot.target_groups, &snapshot.listeners);
+    gather_challenges(&op, e, &snapshot.acme_challenges);
     map_fini(&indexes);
     e->options.host.publish(e->options.host.self, &snapshot);
 }
