@@ -3,7 +3,7 @@
 
 #include "lb/conf.h"
 #include "lb/registry.h"
-#include "lb/rule.h"
+#include "lb/rule_index.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -15,6 +15,7 @@ struct build {
     struct op *op;
     struct lb_conf *conf;
     struct arena *arena;
+    struct lb_registry *registry;
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -240,6 +241,18 @@ static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
     return ERR_OK;
 }
 
+static enum err read_regexes(struct build *b, const struct lbconf_condition *in,
+                             struct lb_condition *c)
+{
+    c->regex_count = in->regex_values.count;
+    c->regexes = ARENA_ARRAY(b->arena, const struct regex *, c->regex_count);
+    for (size_t i = 0; i < c->regex_count; i++) {
+        TRY(lb_regex_take(b->op, b->registry, b->conf, in->regex_values.items[i],
+                          c->field != LB_PATH, &c->regexes[i]));
+    }
+    return ERR_OK;
+}
+
 static enum err read_condition(struct build *b, const struct lbconf_condition *in,
                                struct lb_condition *c)
 {
@@ -253,9 +266,10 @@ static enum err read_condition(struct build *b, const struct lbconf_condition *i
     }
     c->field = fields[known].field;
     c->count = c->field == LB_QUERY ? in->pairs.count : in->values.count;
-    if (c->count == 0 || c->count > LB_VALUES_MAX) {
+    size_t alternatives = c->count + in->regex_values.count;
+    if (alternatives == 0 || alternatives > LB_VALUES_MAX) {
         return op_fail(b->op, ERR_LIMIT, "condition %.*s has %zu values", STR_ARG(in->field),
-                       c->count);
+                       alternatives);
     }
     if (c->field == LB_SOURCE_IP) {
         return read_cidrs(b, in, c);
@@ -273,7 +287,21 @@ static enum err read_condition(struct build *b, const struct lbconf_condition *i
     for (size_t i = 0; i < c->count; i++) {
         c->values[i] = arena_str(b->arena, in->values.items[i]);
     }
-    return ERR_OK;
+    return read_regexes(b, in, c);
+}
+
+static enum err read_transform(struct build *b, const struct lbconf_transform *in,
+                               struct lb_rule *rule)
+{
+    bool is_host = STR_IS(in->type, "host-header-rewrite");
+    if (!is_host && !STR_IS(in->type, "url-rewrite")) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "transform \"%.*s\" is not known",
+                       STR_ARG(in->type));
+    }
+    struct lb_transform *t = is_host ? &rule->host_transform : &rule->url_transform;
+    t->replace = arena_str(b->arena, in->replace);
+    rule->has_transforms = true;
+    return lb_regex_take(b->op, b->registry, b->conf, in->regex, is_host, &t->regex);
 }
 
 static enum err read_forward(struct build *b, const struct lbconf_action *in, struct lb_action *a)
@@ -359,6 +387,9 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->conditions.count; i++) {
         TRY(read_condition(b, &in->conditions.items[i], &rule->conditions[i]));
     }
+    for (size_t i = 0; i < in->transforms.count; i++) {
+        TRY(read_transform(b, &in->transforms.items[i], rule));
+    }
     return read_action(b, &in->actions.items[0], &rule->action);
 }
 
@@ -438,6 +469,9 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
+    if (l->rule_count > LB_RULES_WALKED_MAX) {
+        l->rule_index = lb_rule_index_build(b->arena, l->rules, l->rule_count);
+    }
     return ERR_OK;
 }
 
@@ -514,9 +548,10 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
 {
     struct lb_conf *conf = MEM_NEW(struct lb_conf);
     arena_init(&conf->arena);
-    struct build b = {.op = op, .conf = conf, .arena = &conf->arena};
+    struct build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
     enum err e = read_snapshot(&b, snapshot);
     if (e != ERR_OK) {
+        lb_regexes_give(registry, conf);
         arena_fini(&conf->arena);
         mem_free(conf);
         return e;
@@ -541,6 +576,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         }
         lb_name_give(&registry->listeners, conf->listeners[i].arn);
     }
+    lb_regexes_give(registry, conf);
     arena_fini(&conf->arena);
     mem_free(conf);
 }

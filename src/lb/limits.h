@@ -5,10 +5,15 @@
 
 #include <stddef.h>
 
-#define LB_WORKERS_MAX          32
-#define LB_LISTENERS_MAX        2500 /* 50 load balancers with 50 listeners each */
-#define LB_GROUPS_MAX           3000 /* ALB: target groups of a region */
-#define LB_RULES_MAX            200  /* of one listener */
+#define LB_WORKERS_MAX      32
+#define LB_LISTENERS_MAX    2500  /* 50 load balancers with 50 listeners each */
+#define LB_GROUPS_MAX       3000  /* ALB: target groups of a region */
+#define LB_RULES_MAX        10000 /* of one listener */
+#define LB_RULES_WALKED_MAX 8     /* a listener with more rules finds them by an index */
+#define LB_RULE_HEADERS_MAX \
+    8 /* headers whose values are in the index; others are asked one by one */
+#define LB_TRANSFORM_BYTES_MAX \
+    ((size_t)16 * 1024)              /* ALB: of a request line; a longer result is a 500 */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */

@@ -2,6 +2,7 @@
  * are copied when they belong to the message and not to the connection. */
 
 #include "lb/rule.h"
+#include "lb/transform.h"
 #include "lb/worker.h"
 
 #include "base/check.h"
@@ -48,9 +49,8 @@ static void write_raw_field(struct h1_writer *w, struct str name, struct str a, 
 
 /* Source: ALB, preserve_host_header off: on ports 80 and 443 the port goes, on others it is added
  * where it is missing. A request without a host (HTTP/1.0) gets the listener's address. */
-static void write_host(struct h1_writer *w, const struct h1_head *h, const struct lb_listener *l)
+static void write_host(struct h1_writer *w, struct str host, const struct lb_listener *l)
 {
-    struct str host = h1_str(h, h->host);
     char room[NET_ADDR_TEXT_BYTES_MAX];
     if (host.len == 0) {
         write_raw_field(w, STR("Host: "), str_make(room, net_addr_format(&l->addr, room)), STR(""));
@@ -216,21 +216,37 @@ static void write_framing(struct h1_writer *w, const struct h1_head *h)
     }
 }
 
+/* The end of the room for heads is where transforms work. */
+static bool transform(struct lb_client *c, const struct lb_rule *rule, struct lb_transformed *ret)
+{
+    struct lb_worker *w = c->worker;
+    return lb_transform_request(rule, &w->request_head, w->regex_scratch,
+                                w->head_room + LB_SCRATCH_BYTES - LB_TRANSFORM_ROOM_BYTES, ret);
+}
+
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *ret_writer)
+                                   const struct lb_rule *rule, struct h1_writer *ret_writer)
 {
     const struct h1_head *h = &c->worker->request_head;
     struct h1_writer *w = ret_writer;
+    struct lb_transformed to = {STR_NONE, STR_NONE};
     if (l->xff == LB_XFF_APPEND && h1_has(h, H1_X_FORWARDED_FOR) &&
         count_addresses(h) > LB_XFF_ADDRESSES_MAX) {
         return LB_REWRITE_TOO_MANY_ADDRESSES;
     }
-    h1_writer_init(w, c->worker->head_room, LB_SCRATCH_BYTES);
+    if (rule->has_transforms && !transform(c, rule, &to)) {
+        return LB_REWRITE_TRANSFORM_FAILED;
+    }
+    h1_writer_init(w, c->worker->head_room, LB_SCRATCH_BYTES - LB_TRANSFORM_ROOM_BYTES);
     h1_write_raw(w, h1_str(h, h->method));
     h1_write_raw(w, STR(" "));
-    write_target(w, h);
+    if (str_is_set(to.url)) {
+        h1_write_raw(w, to.url);
+    } else {
+        write_target(w, h);
+    }
     h1_write_raw(w, STR(" HTTP/1.1\r\n"));
-    write_host(w, h, l);
+    write_host(w, str_is_set(to.host) ? to.host : h1_str(h, h->host), l);
     copy_fields(w, h, handled_request, l->drops_invalid);
     write_framing(w, h);
     write_forwarded_for(w, c, l, h);
