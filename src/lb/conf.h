@@ -162,6 +162,14 @@ struct lb_rule {
 enum lb_xff { LB_XFF_APPEND, LB_XFF_PRESERVE, LB_XFF_REMOVE };
 enum lb_desync { LB_DESYNC_MONITOR, LB_DESYNC_DEFENSIVE, LB_DESYNC_STRICTEST };
 
+/* Response headers that a listener's attributes set. */
+struct lb_added_name {
+    struct str attribute; /* routing.http.response.ATTRIBUTE.header_value */
+    struct str name;
+};
+#define LB_ADDED_NAMES 10
+extern const struct lb_added_name lb_added_names[LB_ADDED_NAMES];
+
 /* A listening socket: belongs to the control thread, lives as long as a version has the listener.
  */
 struct lb_socket {
@@ -187,7 +195,11 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    struct lb_rule *rules; /* in the order in which they are asked */
+    bool edits_responses; /* one of the next two */
+    bool hides_server;
+    struct str added_fields; /* "Name: value" CR LF ...: of every response */
+    uint32_t added_mask;     /* bits of lb_added_names: not taken over from the target */
+    struct lb_rule *rules;   /* in the order in which they are asked */
     size_t rule_count;
     struct lb_rule_index *rule_index; /* NULL: the rules are few */
 };

@@ -437,6 +437,46 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
 
+const struct lb_added_name lb_added_names[LB_ADDED_NAMES] = {
+    {STR_INIT("strict_transport_security"), STR_INIT("Strict-Transport-Security")},
+    {STR_INIT("access_control_allow_origin"), STR_INIT("Access-Control-Allow-Origin")},
+    {STR_INIT("access_control_allow_methods"), STR_INIT("Access-Control-Allow-Methods")},
+    {STR_INIT("access_control_allow_headers"), STR_INIT("Access-Control-Allow-Headers")},
+    {STR_INIT("access_control_allow_credentials"), STR_INIT("Access-Control-Allow-Credentials")},
+    {STR_INIT("access_control_expose_headers"), STR_INIT("Access-Control-Expose-Headers")},
+    {STR_INIT("access_control_max_age"), STR_INIT("Access-Control-Max-Age")},
+    {STR_INIT("content_security_policy"), STR_INIT("Content-Security-Policy")},
+    {STR_INIT("x_content_type_options"), STR_INIT("X-Content-Type-Options")},
+    {STR_INIT("x_frame_options"), STR_INIT("X-Frame-Options")},
+};
+
+/* Source: ELBv2 listener attributes routing.http.response.*; an empty value sets nothing. */
+static enum err read_added_fields(struct build *b, const struct lbconf_listener *in,
+                                  struct lb_listener *l)
+{
+    struct h1_writer w;
+    h1_writer_init(&w, arena_alloc(&b->op->arena, LB_ADDED_BYTES_MAX), LB_ADDED_BYTES_MAX);
+    for (uint32_t i = 0; i < LB_ADDED_NAMES; i++) {
+        struct str key = arena_printf(&b->op->arena, "routing.http.response.%.*s.header_value",
+                                      STR_ARG(lb_added_names[i].attribute));
+        struct str value = attribute(&in->attributes, key);
+        if (value.len > 0) {
+            h1_write_field(&w, lb_added_names[i].name, value);
+            l->added_mask |= 1u << i;
+        }
+    }
+    if (w.is_broken) {
+        return op_fail(b->op, ERR_INPUT,
+                       "listener %.*s has a response header with a line break or that is too long",
+                       STR_ARG(in->arn));
+    }
+    l->added_fields = arena_str(b->arena, str_make(w.ptr, w.len));
+    l->hides_server =
+        attribute_is(&in->attributes, STR("routing.http.response.server.enabled"), STR("false"));
+    l->edits_responses = l->hides_server || l->added_mask != 0;
+    return ERR_OK;
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -463,6 +503,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    TRY(read_added_fields(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {

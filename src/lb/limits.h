@@ -20,10 +20,11 @@
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
 #define LB_MATCHER_RANGES_MAX   32
-#define LB_FIXED_BODY_BYTES_MAX 1024  /* ALB */
-#define LB_LOCATION_BYTES_MAX   8192  /* ALB: of a redirect */
-#define LB_XFF_ADDRESSES_MAX    30    /* ALB: more is answered with 463 */
-#define LB_TRACE_BYTES_MAX      7168  /* ALB: a longer X-Amzn-Trace-Id is replaced */
+#define LB_ADDED_BYTES_MAX      ((size_t)12 * 1024) /* ALB: 1 KB for each of ten response headers */
+#define LB_FIXED_BODY_BYTES_MAX 1024                /* ALB */
+#define LB_LOCATION_BYTES_MAX   8192                /* ALB: of a redirect */
+#define LB_XFF_ADDRESSES_MAX    30                  /* ALB: more is answered with 463 */
+#define LB_TRACE_BYTES_MAX      7168                /* ALB: a longer X-Amzn-Trace-Id is replaced */
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */

@@ -207,6 +207,36 @@ static void copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t h
     }
 }
 
+/* Names that the listener's attributes set or hide: what the target says there does not count. */
+static bool is_replaced(const struct lb_listener *l, struct str name)
+{
+    if (l->hides_server && str_equal_nocase(name, STR("server"))) {
+        return true;
+    }
+    for (uint32_t i = 0; i < LB_ADDED_NAMES; i++) {
+        if ((l->added_mask >> i & 1) != 0 && str_equal_nocase(name, lb_added_names[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_response_fields(struct h1_writer *w, const struct h1_head *h,
+                                 const struct lb_listener *l)
+{
+    if (!l->edits_responses) {
+        copy_fields(w, h, 1u << H1_CONTENT_LENGTH, false);
+        return;
+    }
+    for (size_t i = 0; i < h->field_count; i++) {
+        const struct h1_field *f = &h->fields[i];
+        if (f->flags == 0 && f->name != H1_CONTENT_LENGTH && !is_replaced(l, h1_field_name(h, f))) {
+            h1_write_parsed_field(w, h, f);
+        }
+    }
+    h1_write_raw(w, l->added_fields);
+}
+
 static void write_framing(struct h1_writer *w, const struct h1_head *h)
 {
     if (h->framing == H1_CHUNKED) {
@@ -267,7 +297,7 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
     struct h1_writer *out = ret_writer;
     h1_writer_init(out, w->head_room, LB_SCRATCH_BYTES);
     h1_write_status_line(out, h->status, h1_str(h, h->reason_phrase));
-    copy_fields(out, h, 1u << H1_CONTENT_LENGTH, false);
+    copy_response_fields(out, h, ex->listener);
     if (h->framing == H1_NO_BODY || h->framing == H1_LENGTH) {
         /* a 1xx or 204 has none by definition; a HEAD or 304 tells what a GET would have */
         if (h->has_length && h->status >= 200 && h->status != 204) {
