@@ -617,14 +617,21 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
     return true;
 }
 
-static size_t forward(struct lb_client *c, const struct lb_listener *l, struct lb_group *g,
-                      char *bytes, size_t count)
+static unsigned status_of_rewrite(enum lb_rewrite r)
+{
+    if (r == LB_REWRITE_TRANSFORM_FAILED) {
+        return 500;
+    }
+    return r == LB_REWRITE_TOO_MANY_ADDRESSES ? 463 : 400;
+}
+
+static size_t forward(struct lb_client *c, const struct lb_listener *l, const struct lb_rule *rule,
+                      struct lb_group *g, char *bytes, size_t count)
 {
     struct h1_writer head;
-    enum lb_rewrite r = lb_rewrite_request(c, l, &head);
+    enum lb_rewrite r = lb_rewrite_request(c, l, rule, &head);
     if (r != LB_REWRITE_OK) {
-        unsigned status = r == LB_REWRITE_TOO_MANY_ADDRESSES ? 463 : 400;
-        return answer(c, l, NULL, status, bytes, count);
+        return answer(c, l, NULL, status_of_rewrite(r), bytes, count);
     }
     struct lb_exchange *ex = start(c, l, g);
     size_t used = 0;
@@ -658,7 +665,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
     }
-    struct lb_request_facts facts = {.head = h};
+    struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     if (rule != NULL && rule->action.type != LB_FORWARD) {
@@ -668,5 +675,5 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (g == NULL || g->usable_count == 0) {
         return answer(c, l, NULL, 503, bytes, count);
     }
-    return forward(c, l, g, bytes, count);
+    return forward(c, l, rule, g, bytes, count);
 }

@@ -23,6 +23,7 @@
 
 struct lb_worker;
 struct lb_exchange;
+struct regex_scratch;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
@@ -185,6 +186,7 @@ struct lb_worker {
     struct h1_head response_head;
     char *scratch;   /* LB_SCRATCH_BYTES */
     char *head_room; /* LB_SCRATCH_BYTES: heads being written */
+    struct regex_scratch *regex_scratch;
 };
 
 static inline char *lb_read_at(const struct lb_worker *w)
@@ -310,9 +312,14 @@ void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
 
 /* rewrite.c */
-enum lb_rewrite { LB_REWRITE_OK, LB_REWRITE_TOO_LARGE, LB_REWRITE_TOO_MANY_ADDRESSES };
+enum lb_rewrite {
+    LB_REWRITE_OK,
+    LB_REWRITE_TOO_LARGE,
+    LB_REWRITE_TOO_MANY_ADDRESSES,
+    LB_REWRITE_TRANSFORM_FAILED,
+};
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *ret_writer);
+                                   const struct lb_rule *rule, struct h1_writer *ret_writer);
 /* closes: the client is told that the connection ends. */
 void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool closes,
                          struct h1_writer *ret_writer);
