@@ -552,7 +552,10 @@ static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *
     if (a->weight_sum == 0) {
         return NULL;
     }
-    return a->weights[lb_split_pick(&w->splits[rule->index], rule, w->id)].group;
+    return a
+        ->weights[lb_split_pick(&w->splits[rule->index], rule, w->id,
+                                (uint32_t)w->lb->worker_count)]
+        .group;
 }
 
 static size_t kept_bytes(const struct h1_head *h, size_t head_len, size_t here)
