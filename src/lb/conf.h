@@ -186,6 +186,8 @@ struct lb_listener {
     uint32_t index;
     uint64_t serial;
     uint32_t slot;
+    uint32_t access_sink; /* of lb_logs; 0: not logged */
+    uint32_t connection_sink;
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
@@ -251,6 +253,7 @@ struct lb_registry {
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
     size_t worker_count;
+    struct lb_logs *logs; /* NULL: none are written */
 };
 
 void lb_registry_init(struct lb_registry *r, size_t worker_count);

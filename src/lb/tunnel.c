@@ -28,6 +28,7 @@ void lb_tunnel_from_client(struct lb_exchange *ex)
     }
     if (got > 0) {
         ex->client_bytes += got;
+        ex->access.received_bytes += got;
         CHECK(lb_block_add(&w->blocks, &ex->out, str_make(lb_read_at(w), got)));
         lb_client_wait(c);
         lb_exchange_send(ex);

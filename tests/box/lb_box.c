@@ -1,7 +1,7 @@
 /* The data plane alone, for tests and measurements: snapshots come as lines of JSON on stdin, what
  * lb reports goes out as lines of JSON on stdout.
  *
- *   lb_box [--workers N] [--pinned] [--time-scale N]
+ *   lb_box [--workers N] [--pinned] [--time-scale N] [--folder PATH]
  *
  * Lines: a snapshot of model/lbconf.api; "stats": the counters; "stop MS"; end of input stops at
  * once. */
@@ -207,6 +207,8 @@ int main(int argc, char **argv)
             clock_set_scale((int64_t)number);
         } else if (strcmp(argv[i], "--pinned") == 0) {
             options.is_pinned = true;
+        } else if (strcmp(argv[i], "--folder") == 0 && i + 1 < argc) {
+            options.folder = str_of(argv[i + 1]);
         }
     }
     auto_op struct op op;
