@@ -84,6 +84,8 @@ struct lb_group {
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
     bool is_least_outstanding;
+    bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
+    bool closes_websockets; /* at a drain; else they run to its end */
     dur_t drain;
     struct lb_check check;
     struct lb_target *targets; /* those that drain come last */
@@ -133,6 +135,7 @@ struct lb_action {
     struct str port;
     struct str path;
     struct str query;
+    struct str retry_after; /* of a fixed response: seconds; absent: no such header */
 };
 
 struct lb_rule {
@@ -154,10 +157,23 @@ struct lb_socket {
     atomic_int fd; /* -1 until it was given */
     struct net_addr addr;
     bool is_asked_for;
+    atomic_uint held_count; /* requests that wait at the gate, over all workers */
+};
+
+/* hitless.pause.* and hitless.maintenance.* of a listener. */
+struct lb_gate {
+    bool is_paused;
+    dur_t pause;       /* a request is held for so long at most */
+    uint32_t held_max; /* requests over all workers */
+    bool is_in_maintenance;
+    struct lb_action page; /* LB_FIXED */
+    struct lb_cidr *allowed;
+    size_t allowed_count;
 };
 
 struct lb_listener {
     struct str arn;
+    struct str key; /* ARN and address: at another address it is another listener to the workers */
     struct lb_socket *socket;
     struct str dimension; /* "app/NAME/ID" */
     uint32_t index;
@@ -173,6 +189,7 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
+    struct lb_gate *gate;  /* NULL: open to all */
     struct lb_rule *rules; /* in the order in which they are asked */
     size_t rule_count;
 };

@@ -34,7 +34,7 @@ static enum err attribute_seconds(struct build *b, const struct lbconf_attribute
 {
     struct str text = attribute(attributes, key);
     uint64_t seconds = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, 1000000, &seconds)) {
+    if (text.len > 0 && !str_parse_u64(text, 1000000, &seconds)) {
         return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not seconds",
                        STR_ARG(key), STR_ARG(text));
     }
@@ -167,6 +167,10 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
                                            STR("least_outstanding_requests"));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
+    g->waits_fully =
+        attribute_is(&in->attributes, STR("hitless.deregistration_delay.full_wait"), STR("true"));
+    g->closes_websockets =
+        attribute_is(&in->attributes, STR("hitless.websocket.drain"), STR("close"));
     TRY(read_check(b, in, &g->check));
     for (size_t i = 0; i < in->targets.count; i++) {
         TRY(check_target(b, in->arn, &in->targets.items[i]));
@@ -406,6 +410,83 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
 
+static enum err attribute_number(struct build *b, const struct lbconf_attributes *attributes,
+                                 struct str key, uint64_t most, uint64_t *in_out)
+{
+    struct str text = attribute(attributes, key);
+    if (text.len > 0 && !str_parse_u64(text, most, in_out)) {
+        return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\"", STR_ARG(key),
+                       STR_ARG(text));
+    }
+    return ERR_OK;
+}
+
+/* "10.0.0.0/8, 192.0.2.1" */
+static enum err read_allowed(struct build *b, struct str text, struct lb_gate *g)
+{
+    struct str part;
+    g->allowed = ARENA_ARRAY(b->arena, struct lb_cidr, LB_ALLOWED_MAX);
+    while (str_next(&text, ',', &part)) {
+        part = str_trim(part);
+        if (part.len == 0) {
+            continue;
+        }
+        if (g->allowed_count == LB_ALLOWED_MAX || !read_cidr(part, &g->allowed[g->allowed_count])) {
+            return op_fail(b->op, ERR_INPUT,
+                           "hitless.maintenance.allow: \"%.*s\" is no address range, or there are "
+                           "more than %d",
+                           STR_ARG(part), LB_ALLOWED_MAX);
+        }
+        g->allowed_count++;
+    }
+    return ERR_OK;
+}
+
+/* An attribute that was emptied counts as not set. */
+static struct str text_or(struct build *b, struct str text, struct str otherwise)
+{
+    return text.len > 0 ? arena_str(b->arena, text) : otherwise;
+}
+
+static enum err read_page(struct build *b, const struct lbconf_attributes *a, struct lb_gate *g)
+{
+    uint64_t status = 503;
+    uint64_t seconds = 0;
+    struct str body = attribute(a, STR("hitless.maintenance.body"));
+    struct str retry_after = attribute(a, STR("hitless.maintenance.retry_after"));
+    struct str type = attribute(a, STR("hitless.maintenance.content_type"));
+    TRY(attribute_number(b, a, STR("hitless.maintenance.status"), 599, &status));
+    TRY(attribute_number(b, a, STR("hitless.maintenance.retry_after"), 1000000, &seconds));
+    g->page = (struct lb_action){
+        .type = LB_FIXED,
+        .status = (unsigned)(status < 200 ? 503 : status),
+        .content_type = text_or(b, type, STR("text/plain; charset=utf-8")),
+        .body = text_or(b, body, STR("This service is being maintained. Please come back soon.\n")),
+        .retry_after = retry_after.len > 0 ? arena_str(b->arena, retry_after) : STR_NONE,
+    };
+    return read_allowed(b, attribute(a, STR("hitless.maintenance.allow")), g);
+}
+
+/* Leaves l->gate NULL when the listener is open to all. */
+static enum err read_gate(struct build *b, const struct lbconf_attributes *a, struct lb_listener *l)
+{
+    struct lb_gate g = {
+        .is_paused = attribute_is(a, STR("hitless.pause.enabled"), STR("true")),
+        .is_in_maintenance = attribute_is(a, STR("hitless.maintenance.enabled"), STR("true")),
+    };
+    uint64_t held_max = LB_HELD_DEFAULT;
+    TRY(attribute_seconds(b, a, STR("hitless.pause.timeout_seconds"),
+                          (uint64_t)LB_PAUSE_DEFAULT.us / 1000000, &g.pause));
+    TRY(attribute_number(b, a, STR("hitless.pause.requests_max"), LB_HELD_MAX, &held_max));
+    g.held_max = (uint32_t)held_max;
+    TRY(read_page(b, a, &g));
+    if (g.is_paused || g.is_in_maintenance) {
+        l->gate = ARENA_NEW(b->arena, struct lb_gate);
+        *l->gate = g;
+    }
+    return ERR_OK;
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -423,6 +504,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                        STR_ARG(in->arn), in->rules.count, LB_RULES_MAX);
     }
     l->arn = arena_str(b->arena, in->arn);
+    l->key = arena_printf(b->arena, "%.*s %.*s %d", STR_ARG(in->arn), STR_ARG(in->address), port);
     l->dimension = balancer_dimension(b->arena, in->load_balancer);
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
@@ -432,6 +514,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    TRY(read_gate(b, &in->attributes, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
@@ -489,7 +572,7 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     }
     for (size_t i = 0; i < c->listener_count; i++) {
         struct lb_listener *l = &c->listeners[i];
-        struct lb_name *name = lb_name_take(r, &r->listeners, l->arn);
+        struct lb_name *name = lb_name_take(r, &r->listeners, l->key);
         l->index = name->index;
         l->serial = name->serial;
         name->last_version = c->version;
@@ -539,7 +622,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         for (size_t j = 0; j < conf->listeners[i].rule_count; j++) {
             lb_name_give(&registry->rules, conf->listeners[i].rules[j].arn);
         }
-        lb_name_give(&registry->listeners, conf->listeners[i].arn);
+        lb_name_give(&registry->listeners, conf->listeners[i].key);
     }
     arena_fini(&conf->arena);
     mem_free(conf);

@@ -51,6 +51,14 @@
 #define LB_PROBES_MAX        256                 /* open at a time */
 #define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
 
+#define LB_HELD_DEFAULT  10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX      1000000
+#define LB_PAUSE_DEFAULT DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX  64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX   64        /* address ranges that maintenance lets through */
+/* For both sides of a WebSocket to answer our Close frame. */
+#define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
+
 #define LB_IDLE_TIMEOUT_DEFAULT_S      60
 #define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600
 #define LB_DRAIN_DEFAULT_S             300

@@ -19,5 +19,7 @@ const struct lb_rule *lb_rule_find(const struct lb_listener *l,
                                    const struct lb_request_facts *facts);
 /* Pattern with *, ? and \ before a character that stands for itself. No recursion. */
 bool lb_rule_match(struct str pattern, struct str text, bool ignore_case);
+/* The address, of lb_addr_bytes, lies in the range. */
+bool lb_cidr_has(const struct lb_cidr *cidr, const uint8_t bytes[16]);
 /* Host without its port. */
 struct str lb_host_name(struct str host);

@@ -1,12 +1,13 @@
 #include "svc/elbv2/attributes.h"
 
 #include "base/check.h"
+#include "svc/elbv2/conditions.h"
 #include "svc/elbv2/rows.h"
 
 #define ENGINE_PREFIX          STR("hitless.")
 #define ENGINE_VALUE_BYTES_MAX 1024
 
-enum kind { BOOL, INT, PERCENT, CHOICE, TEXT };
+enum kind { BOOL, INT, PERCENT, CHOICE, TEXT, RANGES };
 
 /* clang-format off */
 enum {
@@ -133,7 +134,7 @@ struct tags elbv2_attributes_all(struct arena *a, struct elbv2_attribute_owner o
 {
     struct tags all = {.is_set = true};
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
-        if ((rules[i].where & owner.sets) != 0) {
+        if ((rules[i].where & owner.sets) != 0 && !str_starts_with(rules[i].key, ENGINE_PREFIX)) {
             push(a, &all, rules[i].key, elbv2_attribute(owner, set, rules[i].key));
         }
     }
@@ -165,6 +166,20 @@ static bool is_number(const struct rule *rule, struct str value)
     return str_parse_i64(value, rule->least, rule->most, &number);
 }
 
+static bool are_ranges(const struct rule *rule, struct str value)
+{
+    struct str rest = value;
+    struct str range = STR_NONE;
+    int64_t count = 0;
+    while (str_next(&rest, ',', &range)) {
+        if (!elbv2_is_cidr(str_trim(range))) {
+            return false;
+        }
+        count++;
+    }
+    return count <= rule->most;
+}
+
 static bool is_value(const struct rule *rule, struct str value)
 {
     switch (rule->kind) {
@@ -178,6 +193,8 @@ static bool is_value(const struct rule *rule, struct str value)
         return is_choice(rule->choices, value);
     case TEXT:
         return value.len <= (size_t)rule->most;
+    case RANGES:
+        return are_ranges(rule, value);
     }
     UNREACHABLE("every kind is above");
 }
@@ -199,6 +216,11 @@ static enum err refuse_value(struct op *op, const struct rule *rule, struct str 
     case CHOICE:
         return elbv2_invalid(op, "The value of '%s' must be one of [%s], not '%.*s'", rule->key.ptr,
                              rule->choices.ptr, STR_ARG(value));
+    case RANGES:
+        return elbv2_invalid(op,
+                             "The value of '%s' must be up to '%lld' ranges like '192.0.2.0/24', "
+                             "separated by commas, not '%.*s'",
+                             rule->key.ptr, (long long)rule->most, STR_ARG(value));
     case TEXT:
         return elbv2_invalid(op, "The value of '%s' cannot be longer than '%lld' characters",
                              rule->key.ptr, (long long)rule->most);
@@ -209,7 +231,9 @@ static enum err refuse_value(struct op *op, const struct rule *rule, struct str 
 static enum err check_change(struct op *op, struct elbv2_attribute_owner owner,
                              const struct tag *change)
 {
-    if (str_starts_with(change->key, ENGINE_PREFIX)) {
+    const struct rule *own = find_rule(owner, change->key);
+    bool is_emptied = change->value.len == 0;
+    if (str_starts_with(change->key, ENGINE_PREFIX) && (own == NULL || is_emptied)) {
         if (change->value.len > ENGINE_VALUE_BYTES_MAX) {
             return elbv2_invalid(op, "The value of '%.*s' cannot be longer than '%d' characters",
                                  STR_ARG(change->key), ENGINE_VALUE_BYTES_MAX);
