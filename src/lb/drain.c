@@ -38,7 +38,8 @@ static void begin(struct lb *lb, struct lb_conf *conf, const struct lb_group *g,
         passed = DUR_US(0);
     }
     peer->draining_since = conf->version;
-    peer->drain_until = mono_add(ev_now(lb->loop), DUR_US(dur_scaled(g->drain).us - passed.us));
+    mono_t until = mono_add(ev_now(lb->loop), DUR_US(dur_scaled(g->drain).us - passed.us));
+    atomic_store(&peer->drain_until_us, until.us);
     atomic_store_explicit(&peer->is_draining, true, memory_order_release);
 }
 
@@ -67,16 +68,18 @@ static void check(struct lb *lb, const struct lb_group *g, struct lb_peer *peer,
     if (peer->is_drain_reported || lb->published_version < peer->draining_since) {
         return;
     }
-    bool may_end = !g->waits_fully || peer->drain_until.us <= ev_now(lb->loop).us;
+    mono_t until = {.us = atomic_load(&peer->drain_until_us)};
+    bool is_over = until.us <= ev_now(lb->loop).us;
+    bool may_end = !g->waits_fully || is_over;
     if (may_end && lb_peer_inflight(peer, lb->worker_count) == 0) {
         peer->is_drain_reported = true;
         lb->options.report->drained(lb->options.report->self, peer->group_arn, peer->host,
                                     peer->port);
         return;
     }
-    if (peer->drain_until.us > ev_now(lb->loop).us) {
-        if (next->us == 0 || peer->drain_until.us < next->us) {
-            *next = peer->drain_until;
+    if (!is_over) {
+        if (next->us == 0 || until.us < next->us) {
+            *next = until;
         }
     } else if (!atomic_exchange(&peer->is_expired, true)) {
         *wakes_workers = true;

@@ -66,9 +66,14 @@ static void close_tunnels(struct lb_pool *pool)
     }
 }
 
-/* The target is gone though it had not finished: its drain took too long, or was called off. */
-static void expire_all(struct lb_pool *pool)
+/* The target is gone though it had not finished: control, which has a clock of its own, found that
+ * its delay is over. One that goes before that finishes what it has. */
+static void end_drain(const struct lb_worker *w, struct lb_pool *pool)
 {
+    mono_t soon = mono_add(ev_now(&w->loop), LB_DRAIN_CLOCKS_APART);
+    if (pool->peer == NULL || atomic_load(&pool->peer->drain_until_us) > soon.us) {
+        return;
+    }
     LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
         lb_exchange_expire(ex);
     }
@@ -92,7 +97,7 @@ void lb_pools_adopt(struct lb_worker *w)
             close_idle(pool);
         }
         if (is_gone && pool->is_draining) {
-            expire_all(pool);
+            end_drain(w, pool);
         } else if (pool->closes_tunnels) {
             close_tunnels(pool);
         }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "lb/control.h"
+#include "regex/regex.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -212,6 +213,7 @@ static void free_worker(struct lb_worker *w)
     mem_free(w->listenings);
     mem_free(w->scratch);
     mem_free(w->head_room);
+    regex_scratch_free(w->regex_scratch);
     lb_blocks_fini(&w->blocks);
     ev_wake_close(&w->wake);
     ev_loop_close(&w->loop);
@@ -250,6 +252,7 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     if (e == ERR_OK) {
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
+        w->regex_scratch = regex_scratch_new();
         e = start_thread(op, w);
     }
     if (e != ERR_OK) {

@@ -24,6 +24,7 @@
 struct lb_worker;
 struct lb_exchange;
 struct lb_tunnel;
+struct regex_scratch;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
@@ -106,7 +107,8 @@ struct lb_exchange {
     struct list node;      /* in the pool's busy list; in the worker's list of the dead */
     struct lb_client *client;
     struct lb_upstream *upstream; /* NULL between two tries */
-    struct lb_conf *conf;
+    struct lb_conf *conf;         /* under which it began: of listener and group */
+    struct lb_conf *target_conf;  /* that names the target; another one after a retry */
     const struct lb_listener *listener;
     struct lb_group *group;
     struct lb_pool *pool;     /* of the target that it counts for */
@@ -201,6 +203,7 @@ struct lb_worker {
     struct h1_head response_head;
     char *scratch;   /* LB_SCRATCH_BYTES */
     char *head_room; /* LB_SCRATCH_BYTES: heads being written */
+    struct regex_scratch *regex_scratch;
 };
 
 static inline char *lb_read_at(const struct lb_worker *w)
@@ -346,9 +349,14 @@ void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
 
 /* rewrite.c */
-enum lb_rewrite { LB_REWRITE_OK, LB_REWRITE_TOO_LARGE, LB_REWRITE_TOO_MANY_ADDRESSES };
+enum lb_rewrite {
+    LB_REWRITE_OK,
+    LB_REWRITE_TOO_LARGE,
+    LB_REWRITE_TOO_MANY_ADDRESSES,
+    LB_REWRITE_TRANSFORM_FAILED,
+};
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *ret_writer);
+                                   const struct lb_rule *rule, struct h1_writer *ret_writer);
 /* closes: the client is told that the connection ends. */
 void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool closes,
                          struct h1_writer *ret_writer);

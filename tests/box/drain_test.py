@@ -246,12 +246,13 @@ def what_is_open_at_the_end_of_the_delay_is_cut_and_counted():
         assert begun.rest() == b""
         stats = box.group_stats("blue")
         assert stats["DRAIN_CUTS"] == 2 and stats["ELB_502"] == 1, stats
-        # and when the target is taken out of the group before the delay is over
+        # and when control says first that the delay is over
         box.publish(draining(port, [target(t.port)], **how))
         waits.send(request())
         while t.requests < 3:
             time.sleep(0.01)
-        box.publish(draining(port, [target(t.port, isDraining=True)], **how))
+        since_ms = int(time.time() * 1000) - 900
+        box.publish(draining(port, [target(t.port, isDraining=True, drainingSinceMs=since_ms)], **how))
         box.publish(draining(port, [], **how))
         assert waits.read_response()[0].status == 502
         assert box.group_stats("blue")["DRAIN_CUTS"] == 3
