@@ -48,13 +48,13 @@ struct lb_peer {
     /* written by the control thread, read by workers */
     atomic_int health;
     atomic_bool is_draining;
-    atomic_bool is_expired;  /* the drain is over: cut what is left */
-    bool is_drain_reported;  /* control thread */
-    uint64_t draining_since; /* version that made it drain; control thread */
-    mono_t drain_until;
-    bool was_draining;      /* as last reported; control thread */
-    uint64_t seen_version;  /* newest configuration that names it; control thread */
-    struct lb_probe *probe; /* control thread; NULL while not checked */
+    atomic_bool is_expired;              /* the drain is over: cut what is left */
+    bool is_drain_reported;              /* control thread */
+    uint64_t draining_since;             /* version that made it drain; control thread */
+    atomic_int_least64_t drain_until_us; /* of the monotonic clock */
+    bool was_draining;                   /* as last reported; control thread */
+    uint64_t seen_version;               /* newest configuration that names it; control thread */
+    struct lb_probe *probe;              /* control thread; NULL while not checked */
 };
 
 struct lb_target {
@@ -88,6 +88,8 @@ struct lb_group {
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
     bool is_least_outstanding;
+    bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
+    bool closes_websockets; /* at a drain; else they run to its end */
     dur_t drain;
     struct lb_check check;
     struct lb_target *targets; /* those that drain come last */
@@ -139,6 +141,7 @@ struct lb_action {
     struct str port;
     struct str path;
     struct str query;
+    struct str retry_after; /* of a fixed response: seconds; absent: no such header */
 };
 
 /* Replaces the first match of the regex; $1 to $9 in the replacement are its groups. */
@@ -177,10 +180,23 @@ struct lb_socket {
     atomic_int fd; /* -1 until it was given */
     struct net_addr addr;
     bool is_asked_for;
+    atomic_uint held_count; /* requests that wait at the gate, over all workers */
+};
+
+/* hitless.pause.* and hitless.maintenance.* of a listener. */
+struct lb_gate {
+    bool is_paused;
+    dur_t pause;       /* a request is held for so long at most */
+    uint32_t held_max; /* requests over all workers */
+    bool is_in_maintenance;
+    struct lb_action page; /* LB_FIXED */
+    struct lb_cidr *allowed;
+    size_t allowed_count;
 };
 
 struct lb_listener {
     struct str arn;
+    struct str key; /* ARN and address: at another address it is another listener to the workers */
     struct lb_socket *socket;
     struct str dimension; /* "app/NAME/ID" */
     uint32_t index;
@@ -197,6 +213,7 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
+    struct lb_gate *gate; /* NULL: open to all */
     bool edits_responses; /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */

@@ -1,7 +1,7 @@
 /* From the snapshot that control sends to the form that workers use. Two passes: everything is
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
-#include "lb/conf.h"
+#include "lb/conf_build.h"
 #include "lb/registry.h"
 #include "lb/tls.h"
 #include "lb/tls_site.h"
@@ -22,7 +22,7 @@ struct build {
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key)
 {
     for (size_t i = 0; i < attributes->count; i++) {
         if (str_equal(attributes->items[i].key, key)) {
@@ -32,12 +32,28 @@ static struct str attribute(const struct lbconf_attributes *attributes, struct s
     return STR_NONE;
 }
 
+static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+{
+    return lb_attribute(attributes, key);
+}
+
+enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attributes,
+                             struct str key, uint64_t most, uint64_t *in_out)
+{
+    struct str text = lb_attribute(attributes, key);
+    if (text.len > 0 && !str_parse_u64(text, most, in_out)) {
+        return op_fail(op, ERR_INPUT, "attribute %.*s has the value \"%.*s\"", STR_ARG(key),
+                       STR_ARG(text));
+    }
+    return ERR_OK;
+}
+
 static enum err attribute_seconds(struct build *b, const struct lbconf_attributes *attributes,
                                   struct str key, uint64_t otherwise, dur_t *ret)
 {
     struct str text = attribute(attributes, key);
     uint64_t seconds = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, 1000000, &seconds)) {
+    if (text.len > 0 && !str_parse_u64(text, 1000000, &seconds)) {
         return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not seconds",
                        STR_ARG(key), STR_ARG(text));
     }
@@ -170,6 +186,10 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
                                            STR("least_outstanding_requests"));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
+    g->waits_fully =
+        attribute_is(&in->attributes, STR("hitless.deregistration_delay.full_wait"), STR("true"));
+    g->closes_websockets =
+        attribute_is(&in->attributes, STR("hitless.websocket.drain"), STR("close"));
     TRY(read_check(b, in, &g->check));
     for (size_t i = 0; i < in->targets.count; i++) {
         TRY(check_target(b, in->arn, &in->targets.items[i]));
@@ -210,7 +230,7 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-static bool read_cidr(struct str text, struct lb_cidr *ret)
+bool lb_cidr_read(struct str text, struct lb_cidr *ret)
 {
     struct str host = text;
     struct str bits_text = STR_NONE;
@@ -235,7 +255,7 @@ static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!read_cidr(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
@@ -511,6 +531,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                        STR_ARG(in->arn), in->rules.count, LB_RULES_MAX);
     }
     l->arn = arena_str(b->arena, in->arn);
+    l->key = arena_printf(b->arena, "%.*s %.*s %d", STR_ARG(in->arn), STR_ARG(in->address), port);
     l->dimension = balancer_dimension(b->arena, in->load_balancer);
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
@@ -520,6 +541,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
@@ -581,7 +603,7 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     }
     for (size_t i = 0; i < c->listener_count; i++) {
         struct lb_listener *l = &c->listeners[i];
-        struct lb_name *name = lb_name_take(r, &r->listeners, l->arn);
+        struct lb_name *name = lb_name_take(r, &r->listeners, l->key);
         l->index = name->index;
         l->serial = name->serial;
         name->last_version = c->version;
@@ -633,7 +655,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         for (size_t j = 0; j < conf->listeners[i].rule_count; j++) {
             lb_name_give(&registry->rules, conf->listeners[i].rules[j].arn);
         }
-        lb_name_give(&registry->listeners, conf->listeners[i].arn);
+        lb_name_give(&registry->listeners, conf->listeners[i].key);
     }
     give_tls(conf);
     lb_regexes_give(registry, conf);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "lb/tunnel.h"
 
 #include <errno.h>
 
@@ -105,6 +106,9 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     ex->is_over = true;
     ev_defer_cancel(&ex->again);
     lb_count_bytes(w, c->slot, ex->client_bytes);
+    if (ex->tunnel != NULL) {
+        lb_tunnel_end(ex);
+    }
     drop_upstream(ex, upstream_may_stay);
     leave_target(ex);
     lb_block_give(&w->blocks, ex->out);
@@ -247,6 +251,9 @@ void lb_exchange_too_slow(struct lb_exchange *ex)
 
 void lb_exchange_expire(struct lb_exchange *ex)
 {
+    struct lb_worker *w = ex->client->worker;
+    lb_count_one(w, ex->client->slot, LBSTATS_DRAIN_CUTS);
+    lb_count_one(w, ex->group->slot, LBSTATS_DRAIN_CUTS);
     drop_upstream(ex, false);
     lb_exchange_failed(ex, LB_FAIL_EXPIRED);
 }
@@ -667,6 +674,18 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     unsigned status = refusal(h, l);
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
+    }
+    if (w->has_gates) {
+        switch (lb_gate_ask(c, l)) {
+        case LB_GATE_OPEN:
+            break;
+        case LB_GATE_HOLDS:
+            return 0;
+        case LB_GATE_IS_FULL:
+            return answer(c, l, NULL, 503, bytes, count);
+        case LB_GATE_ANSWERS:
+            return answer(c, l, &l->gate->page, 0, bytes, count);
+        }
     }
     struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));

@@ -91,6 +91,7 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
     w->conf = conf;
     lb_pools_adopt(w);
     lb_listenings_adopt(w);
+    lb_gates_adopt(w);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -226,6 +227,7 @@ static void free_worker(struct lb_worker *w)
 static void init_lists(struct lb_worker *w)
 {
     list_init(&w->clients);
+    list_init(&w->held);
     list_init(&w->dead_clients);
     list_init(&w->dead_upstreams);
     list_init(&w->dead_exchanges);

@@ -316,6 +316,47 @@ TEST(https_listeners_are_kept_with_their_certificates_and_said_not_to_be_served)
                                  "engine does not terminate TLS yet.");
 }
 
+static enum err set_listener_attribute(struct fixture *f, struct str arn, const char *key,
+                                       const char *value)
+{
+    struct elbv2_modify_listener_attributes_in in = {.listener_arn = arn};
+    struct elbv2_modify_listener_attributes_out out = {0};
+    *ARENA_PUSH(&f->op.arena, &in.attributes) =
+        (struct elbv2_listener_attribute){.key = str_of(key), .value = str_of(value)};
+    return elbv2_handlers.modify_listener_attributes(&f->op, f->e, &in, &out);
+}
+
+TEST(pause_and_maintenance_are_attributes_of_a_listener)
+{
+    static const struct {
+        const char *key;
+        const char *good;
+        const char *bad; /* NULL: nothing is */
+    } rows[] = {
+        {"hitless.pause.enabled", "true", "yes"},
+        {"hitless.pause.timeout_seconds", "3600", "0"},
+        {"hitless.pause.requests_max", "0", "-1"},
+        {"hitless.maintenance.enabled", "false", "1"},
+        {"hitless.maintenance.status", "200", "600"},
+        {"hitless.maintenance.retry_after", "120", "soon"},
+        {"hitless.maintenance.allow", "10.0.0.0/8, 2001:db8::/32", "10.0.0.0/8,all"},
+        {"hitless.maintenance.content_type", "text/html", "image/png"},
+        {"hitless.maintenance.status", "", NULL}, /* takes it back */
+        {"hitless.unknown", "anything", NULL},
+    };
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str arn = s.listener.listener_arn;
+        EXPECT_CODE(f, set_listener_attribute(&f, arn, rows[i].key, rows[i].good), "");
+        if (rows[i].bad != NULL) {
+            EXPECT_CODE(f, set_listener_attribute(&f, arn, rows[i].key, rows[i].bad),
+                        "ValidationError");
+        }
+    }
+}
+
 TEST(listener_attributes_depend_on_the_protocol)
 {
     FIXTURE;
