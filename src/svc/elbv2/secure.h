@@ -16,5 +16,8 @@ void elbv2_secure_clear(const struct lbconf_listener *listener);
 
 bool elbv2_is_secure(const struct elbv2_listener *listener);
 
+/* Checks MutualAuthentication and fills in what it leaves out. */
+enum err elbv2_check_mutual(struct op *op, struct elbv2 *e, struct elbv2_listener *listener);
+
 /* text: the ARN of a certificate, as a client gave it. */
 enum err elbv2_check_certificate(struct op *op, struct elbv2 *e, struct str text);
