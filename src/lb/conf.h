@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 struct lbstats;
+struct lb_tls_site;
 
 enum lb_health {
     LB_HEALTH_INITIAL,
@@ -166,6 +167,7 @@ struct lb_listener {
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
+    struct lb_tls_site *tls; /* NULL: plain */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
@@ -217,6 +219,7 @@ struct lb_registry {
     struct lb_names groups;
     struct lb_names rules;
     struct lb_names peers;
+    struct lb_tls_share *tls;
     uint64_t last_serial;
     size_t worker_count;
 };

@@ -4,6 +4,8 @@
 #include "lb/conf.h"
 #include "lb/registry.h"
 #include "lb/rule.h"
+#include "lb/tls.h"
+#include "lb/tls_site.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -15,6 +17,7 @@ struct build {
     struct op *op;
     struct lb_conf *conf;
     struct arena *arena;
+    struct lb_registry *registry;
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -406,6 +409,20 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
 
+static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    bool offers_h2 = lb_h2_accept_hook != NULL &&
+                     !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
+    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
+}
+
+static void give_tls(struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        lb_tls_site_give(conf->listeners[i].tls);
+    }
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -414,7 +431,8 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         return op_fail(b->op, ERR_INPUT, "listener %.*s has the address \"%.*s\" port %d",
                        STR_ARG(in->arn), STR_ARG(in->address), port);
     }
-    if (!STR_IS(in->protocol, "HTTP")) {
+    bool is_tls = STR_IS(in->protocol, "HTTPS");
+    if (!is_tls && !STR_IS(in->protocol, "HTTP")) {
         return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol));
     }
@@ -438,7 +456,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
-    return ERR_OK;
+    return is_tls ? take_tls(b, in, l) : ERR_OK;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -514,9 +532,10 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
 {
     struct lb_conf *conf = MEM_NEW(struct lb_conf);
     arena_init(&conf->arena);
-    struct build b = {.op = op, .conf = conf, .arena = &conf->arena};
+    struct build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
     enum err e = read_snapshot(&b, snapshot);
     if (e != ERR_OK) {
+        give_tls(conf);
         arena_fini(&conf->arena);
         mem_free(conf);
         return e;
@@ -541,6 +560,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         }
         lb_name_give(&registry->listeners, conf->listeners[i].arn);
     }
+    give_tls(conf);
     arena_fini(&conf->arena);
     mem_free(conf);
 }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "lb/tls_site.h"
 
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ void lb_registry_init(struct lb_registry *r, size_t worker_count)
     map_init(&r->groups.by_key);
     map_init(&r->rules.by_key);
     map_init(&r->peers.by_key);
+    r->tls = MEM_NEW(struct lb_tls_share);
+    lb_tls_share_init(r->tls);
 }
 
 void lb_registry_fini(struct lb_registry *r)
@@ -43,6 +46,8 @@ void lb_registry_fini(struct lb_registry *r)
     names_fini(&r->groups);
     names_fini(&r->rules);
     names_fini(&r->peers);
+    lb_tls_share_fini(r->tls);
+    mem_free(r->tls);
 }
 
 struct lb_name *lb_name_take(struct lb_registry *r, struct lb_names *names, struct str key)

@@ -161,7 +161,7 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct location to = {
         .ptr = room,
         .room_bytes = sizeof(room),
-        .protocol = STR("HTTP"),
+        .protocol = l->tls == NULL ? STR("HTTP") : STR("HTTPS"),
         .host = lb_host_name(h1_str(h, h->host)),
         .port = str_of(l->port_text),
         .path = str_from(path, path.len > 0 ? 1 : 0),

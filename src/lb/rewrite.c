@@ -234,7 +234,8 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     copy_fields(w, h, handled_request, l->drops_invalid);
     write_framing(w, h);
     write_forwarded_for(w, c, l, h);
-    h1_write_raw(w, STR("X-Forwarded-Proto: http\r\n"));
+    h1_write_raw(w, l->tls == NULL ? STR("X-Forwarded-Proto: http\r\n")
+                                   : STR("X-Forwarded-Proto: https\r\n"));
     write_raw_field(w, STR("X-Forwarded-Port: "), str_of(l->port_text), STR(""));
     write_trace(w, c->worker, h);
     if (h->is_websocket) {

@@ -104,6 +104,9 @@ static void close_clients(struct lb_worker *w, bool all)
         if (c->exchange != NULL) {
             lb_exchange_abort(c->exchange, 0);
         }
+        if (is_idle) {
+            lb_client_say_goodbye(c);
+        }
         lb_client_close(c);
     }
 }
@@ -211,6 +214,7 @@ static void free_worker(struct lb_worker *w)
     mem_free(w->listenings);
     mem_free(w->scratch);
     mem_free(w->head_room);
+    lb_tls_room_fini(&w->tls_room);
     lb_blocks_fini(&w->blocks);
     ev_wake_close(&w->wake);
     ev_loop_close(&w->loop);
@@ -248,6 +252,7 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     if (e == ERR_OK) {
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
+        lb_tls_room_init(&w->tls_room, &w->blocks);
         e = start_thread(op, w);
     }
     if (e != ERR_OK) {

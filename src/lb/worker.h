@@ -16,6 +16,7 @@
 #include "lb/conf.h"
 #include "lb/lb.h"
 #include "lb/split.h"
+#include "lb/tls.h"
 #include "stats/lbstats.h"
 
 #include <pthread.h>
@@ -47,6 +48,7 @@ struct lb_upstream {
     struct lb_worker *worker;
     struct lb_pool *pool;
     struct lb_exchange *exchange; /* NULL while idle */
+    struct lb_tls *tls;           /* NULL: plain */
     uint32_t slot;                /* counters of the balancer that it was opened for */
     uint64_t sent_bytes;
     mono_t idle_since;
@@ -76,6 +78,7 @@ struct lb_client {
     struct lb_exchange *exchange;
     struct lb_block *ahead; /* part of a head, or requests behind the one in work */
     struct lb_block *back;  /* not sent yet */
+    struct lb_tls *tls;     /* NULL: plain */
     mono_t accepted_at;
     mono_t head_since; /* first byte of the head that is not complete */
     uint64_t listener_serial;
@@ -171,8 +174,11 @@ struct lb_worker {
     struct ev_defer sweep;
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
-    uint64_t random; /* state of a generator for trace ids */
-    int64_t date_s;  /* second that date_text shows */
+    struct lb_tls_room tls_room;
+    mono_t shaken_turn; /* the turn that shaken_for is about */
+    dur_t shaken_for;   /* spent on clients' handshakes */
+    uint64_t random;    /* state of a generator for trace ids */
+    int64_t date_s;     /* second that date_text shows */
     char date_text[32];
     bool is_stopping;
     bool is_stop_reported;
@@ -196,19 +202,21 @@ static inline char *lb_read_at(const struct lb_worker *w)
 /* As recv(2) and send(2) of a socket that does not block: bytes, 0 at the end, or -1 with errno. */
 static inline ssize_t lb_client_read_now(struct lb_client *c, char *at, size_t room)
 {
-    return recv(c->fd.fd, at, room, 0);
+    return c->tls == NULL ? recv(c->fd.fd, at, room, 0) : lb_tls_read(c->tls, at, room);
 }
 static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
 {
-    return send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    return c->tls == NULL ? send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(c->tls, bytes);
 }
 static inline ssize_t lb_upstream_read_now(struct lb_upstream *u, char *at, size_t room)
 {
-    return recv(u->fd.fd, at, room, 0);
+    return u->tls == NULL ? recv(u->fd.fd, at, room, 0) : lb_tls_read(u->tls, at, room);
 }
 static inline ssize_t lb_upstream_write_now(struct lb_upstream *u, struct str bytes)
 {
-    return send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    return u->tls == NULL ? send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(u->tls, bytes);
 }
 
 /* worker.c */
@@ -237,11 +245,22 @@ void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
 void lb_client_finish(struct lb_client *c, bool must_linger);
 void lb_client_close(struct lb_client *c);
+/* Before the close of a client that lacks nothing: TLS tells it so. */
+void lb_client_say_goodbye(struct lb_client *c);
 /* Bytes behind the request in work. False when there are too many. */
 bool lb_client_keep_ahead(struct lb_client *c, struct str bytes);
 /* NULL when the listener is gone. */
 const struct lb_listener *lb_client_listener(const struct lb_client *c);
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX]);
+
+/* client_tls.c */
+/* The listener has certificates: the client begins with a handshake. False without memory. */
+bool lb_client_start_tls(struct lb_client *c, const struct lb_listener *l);
+/* What the events of a client's descriptor mean once TLS has had its share of them; 0: nothing is
+ * left to do. The client may be dead afterwards. */
+unsigned lb_client_tls_ready(struct lb_client *c, unsigned ready);
+/* Counts and closes. */
+void lb_client_shake_failed(struct lb_client *c);
 
 /* exchange.c: from a request's head to the end of its response */
 /* worker->request_head is complete and lies in bytes[0, count); the body may have begun behind it.
