@@ -188,6 +188,25 @@ enum err elbv2_secure_fill(struct op *op, struct elbv2 *e, const struct elbv2_li
     return result;
 }
 
+struct str elbv2_why_not_secure(struct op *op, struct elbv2 *e,
+                                const struct elbv2_listener *listener)
+{
+    if (!elbv2_is_secure(listener)) {
+        return STR_NONE;
+    }
+    const struct port_certificates *port = &e->options.certificates;
+    struct str arn = listener->certificates.count > 0
+                         ? listener->certificates.items[0].certificate_arn
+                         : STR("(none)");
+    if (port->check(port->self, op, arn) == ERR_OK) {
+        return STR_NONE;
+    }
+    op_note_clear(op);
+    return arena_printf(&op->arena,
+                        "The listener on port %d is not served: its certificate %.*s is not there.",
+                        OPT_OR(listener->port, 0), STR_ARG(arn));
+}
+
 void elbv2_secure_clear(const struct lbconf_listener *listener)
 {
     for (size_t i = 0; i < listener->certificates.count; i++) {
