@@ -3,9 +3,9 @@
 
 #include "lb/conf_build.h"
 #include "lb/registry.h"
+#include "lb/rule_index.h"
 #include "lb/tls.h"
 #include "lb/tls_site.h"
-#include "lb/rule_index.h"
 
 #include "base/check.h"
 #include "base/mem.h"
