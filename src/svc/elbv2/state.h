@@ -65,6 +65,8 @@ struct health {
     struct str reason;      /* heap or absent */
     struct str description; /* heap or absent */
     uint64_t inflight_count;
+    bool is_anomalous;
+    bool is_mitigated;
 };
 
 void elbv2_health_fini(struct elbv2 *e);
