@@ -8,6 +8,7 @@
  *   elbv2.rule           ARN                                   ARN of the listener
  *   elbv2.more           ARN of any of them                    ARN of the load balancer, or ""
  *   elbv2.target         group ARN \n host \n port             ARN of the group
+ *   elbv2.secret         "cookies", of no region
  *   elbv2.reference      group ARN \n listener or rule ARN     ARN of the group
  *
  * A row is in the region that its ARN names. Every put and remove here notes that the part of the
