@@ -18,6 +18,7 @@ struct build {
     struct lb_conf *conf;
     struct arena *arena;
     struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -182,8 +183,7 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
-    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
-                                           STR("least_outstanding_requests"));
+    TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
     g->waits_fully =
@@ -217,6 +217,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
+    lb_conf_set_threshold(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -365,10 +366,12 @@ static struct str copy_or(struct build *b, struct str text, struct str otherwise
     return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
 }
 
-static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+static enum err read_action(struct build *b, const struct lbconf_listener *listener,
+                            const struct lbconf_action *in, struct lb_action *a)
 {
     if (STR_IS(in->type, "forward")) {
-        return read_forward(b, in, a);
+        TRY(read_forward(b, in, a));
+        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
     }
     if (STR_IS(in->type, "fixed-response")) {
         a->type = LB_FIXED;
@@ -392,7 +395,8 @@ static enum err read_action(struct build *b, const struct lbconf_action *in, str
     return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
 }
 
-static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
+                          const struct lbconf_rule *in, struct lb_rule *rule)
 {
     rule->arn = arena_str(b->arena, in->arn);
     rule->priority = OPT_OR(in->priority, 0);
@@ -412,7 +416,7 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, &in->actions.items[0], &rule->action);
+    return read_action(b, listener, &in->actions.items[0], &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -536,6 +540,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
+    l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
@@ -546,7 +551,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
     if (l->rule_count > LB_RULES_WALKED_MAX) {
@@ -565,6 +570,8 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    b->groups = &in->target_groups;
+    TRY(lb_conf_read_key(b->op, b->registry, in, c));
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {
@@ -666,11 +673,17 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
 void lb_group_recount(struct lb_group *g)
 {
     unsigned healthy = 0;
+    int64_t slow_until_us = 0;
     for (size_t i = 0; i < g->usable_count; i++) {
-        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        const struct lb_peer *peer = g->targets[i].peer;
+        int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
         healthy += lb_health_takes_traffic(health);
+        int64_t since_us = atomic_load_explicit(&peer->slow_since_us, memory_order_relaxed);
+        int64_t until_us = since_us == 0 ? 0 : since_us + dur_scaled(g->slow_start).us;
+        slow_until_us = until_us > slow_until_us ? until_us : slow_until_us;
     }
     atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+    atomic_store_explicit(&g->slow_until_us, slow_until_us, memory_order_relaxed);
 }
 
 struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)

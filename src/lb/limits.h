@@ -80,6 +80,19 @@
 #define LB_ALLOWED_MAX           64        /* address ranges that maintenance lets through */
 /* For both sides of a WebSocket to answer our Close frame. */
 #define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
+#define LB_SHARE_WHOLE             1000      /* a target without mitigation */
+#define LB_SHARE_LEAST             50        /* one that fails stays under observation */
+#define LB_ANOMALY_TARGETS_MIN     3         /* ALB: healthy targets, else nothing is an anomaly */
+#define LB_ANOMALY_WINDOW          DUR_S(10) /* scaled */
+#define LB_ANOMALY_ANSWERS_MIN     10        /* of a target in a window, else its verdict stays */
+#define LB_ANOMALY_PERCENT_MIN     5         /* faults; below nothing is an anomaly */
+#define LB_ANOMALY_TIMES           3         /* as many faults as the others' average */
+#define LB_ANOMALY_QUIET_MAX       6         /* windows with few answers, then it is forgotten */
+#define LB_STICKY_SECONDS_MAX      604800    /* ALB */
+#define LB_COOKIE_NAME_MAX         256       /* ALB: of the application's cookie */
+#define LB_OUTLIER_RUN_DEFAULT     5
+#define LB_OUTLIER_EJECT_DEFAULT_S 30
+#define LB_OUTLIER_PERCENT_DEFAULT 50
 
 #define LB_IDLE_TIMEOUT_DEFAULT_S      60
 #define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600

@@ -109,6 +109,9 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     struct lb_worker *w = ex->client->worker;
     const struct h1_head *h = &w->response_head;
     lb_count_response(ex, h->status, mono_since(clock_mono(), ex->sent_at));
+    if (ex->group->is_watched) {
+        lb_watch_answer(ex, h->status >= 500);
+    }
     forget_request(ex);
     if (h1_has(h, H1_KEEP_ALIVE)) {
         read_keep_alive(ex->upstream, h);
