@@ -1,6 +1,7 @@
 /* From the snapshot that control sends to the form that workers use. Two passes: everything is
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
+#include "lb/challenge.h"
 #include "lb/conf.h"
 #include "lb/registry.h"
 #include "lb/rule.h"
@@ -469,6 +470,8 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
+    c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "lb/challenge.h"
 #include "lb/control.h"
 #include "lb/rule.h"
 
@@ -644,6 +645,12 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     unsigned status = refusal(h, l);
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
+    }
+    if (w->conf->challenge_count > 0) {
+        const struct lb_action *reply = lb_challenge_find(w->conf, l, h1_str(h, h->path));
+        if (reply != NULL) {
+            return answer(c, l, reply, 0, bytes, count);
+        }
     }
     struct lb_request_facts facts = {.head = h};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
