@@ -5,22 +5,28 @@
 
 #include <stddef.h>
 
-#define LB_WORKERS_MAX          32
-#define LB_LISTENERS_MAX        2500 /* 50 load balancers with 50 listeners each */
-#define LB_CHALLENGES_MAX       1000 /* that authorities may ask for at a time */
+#define LB_WORKERS_MAX      32
+#define LB_LISTENERS_MAX    2500  /* 50 load balancers with 50 listeners each */
+#define LB_GROUPS_MAX       3000  /* ALB: target groups of a region */
+#define LB_RULES_MAX        10000 /* of one listener */
+#define LB_RULES_WALKED_MAX 8     /* a listener with more rules finds them by an index */
+#define LB_RULE_HEADERS_MAX \
+    8 /* headers whose values are in the index; others are asked one by one */
+#define LB_TRANSFORM_BYTES_MAX \
+    ((size_t)16 * 1024)              /* ALB: of a request line; a longer result is a 500 */
+#define LB_CHALLENGES_MAX       1000 /* that certificate authorities may ask for at a time */
 #define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
-#define LB_GROUPS_MAX           3000 /* ALB: target groups of a region */
-#define LB_RULES_MAX            200  /* of one listener */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
 #define LB_MATCHER_RANGES_MAX   32
-#define LB_FIXED_BODY_BYTES_MAX 1024  /* ALB */
-#define LB_LOCATION_BYTES_MAX   8192  /* ALB: of a redirect */
-#define LB_XFF_ADDRESSES_MAX    30    /* ALB: more is answered with 463 */
-#define LB_TRACE_BYTES_MAX      7168  /* ALB: a longer X-Amzn-Trace-Id is replaced */
+#define LB_ADDED_BYTES_MAX      ((size_t)12 * 1024) /* ALB: 1 KB for each of ten response headers */
+#define LB_FIXED_BODY_BYTES_MAX 1024                /* ALB */
+#define LB_LOCATION_BYTES_MAX   8192                /* ALB: of a redirect */
+#define LB_XFF_ADDRESSES_MAX    30                  /* ALB: more is answered with 463 */
+#define LB_TRACE_BYTES_MAX      7168                /* ALB: a longer X-Amzn-Trace-Id is replaced */
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
@@ -68,6 +74,14 @@
 #define LB_TLS_PEM_BYTES_MAX     (512 * 1024)
 #define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
 #define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
+#define LB_DRAIN_CLOCKS_APART    DUR_MS(200)        /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT          10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX              1000000
+#define LB_PAUSE_DEFAULT         DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX          64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX           64        /* address ranges that maintenance lets through */
+/* For both sides of a WebSocket to answer our Close frame. */
+#define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
 
 #define LB_IDLE_TIMEOUT_DEFAULT_S      60
 #define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "lb/control.h"
+#include "regex/regex.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -90,6 +91,7 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
     w->conf = conf;
     lb_pools_adopt(w);
     lb_listenings_adopt(w);
+    lb_gates_adopt(w);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -215,6 +217,7 @@ static void free_worker(struct lb_worker *w)
     mem_free(w->scratch);
     mem_free(w->head_room);
     lb_tls_room_fini(&w->tls_room);
+    regex_scratch_free(w->regex_scratch);
     lb_blocks_fini(&w->blocks);
     ev_wake_close(&w->wake);
     ev_loop_close(&w->loop);
@@ -224,6 +227,7 @@ static void free_worker(struct lb_worker *w)
 static void init_lists(struct lb_worker *w)
 {
     list_init(&w->clients);
+    list_init(&w->held);
     list_init(&w->dead_clients);
     list_init(&w->dead_upstreams);
     list_init(&w->dead_exchanges);
@@ -253,6 +257,7 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
         lb_tls_room_init(&w->tls_room, &w->blocks);
+        w->regex_scratch = regex_scratch_new();
         e = start_thread(op, w);
     }
     if (e != ERR_OK) {

@@ -24,14 +24,17 @@
 
 struct lb_worker;
 struct lb_exchange;
+struct lb_tunnel;
+struct regex_scratch;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
 struct lb_pool {
     uint64_t serial; /* of the peer */
     struct lb_peer *peer;
-    uint64_t version; /* of the newest configuration that names the peer */
-    bool is_draining; /* in that version */
+    uint64_t version;    /* of the newest configuration that names the peer */
+    bool is_draining;    /* in that version */
+    bool closes_tunnels; /* it drains, and its group lets no WebSocket run on */
     uint32_t idle_count;
     struct list idle; /* of lb_upstream, most recently used first */
     struct list busy; /* of lb_exchange */
@@ -69,11 +72,20 @@ enum lb_client_state {
     LB_CLIENT_DEAD,
 };
 
+enum lb_hold {
+    LB_HOLD_NONE,
+    LB_HOLD_WAITS,   /* its next request is complete and waits at the listener's gate */
+    LB_HOLD_PASSES,  /* released: that request is not asked again */
+    LB_HOLD_EXPIRED, /* it waited too long */
+};
+
 struct lb_client {
     struct ev_fd fd;
     struct ev_timer timer;
     struct list node; /* in the worker's list of clients, or of the dead */
     struct ev_defer resume;
+    struct list held; /* in the worker's list of those that a gate holds */
+    struct lb_socket *held_at;
     struct lb_worker *worker;
     struct lb_exchange *exchange;
     struct lb_block *ahead; /* part of a head, or requests behind the one in work */
@@ -85,6 +97,7 @@ struct lb_client {
     uint32_t listener_index;
     uint32_t slot;
     uint8_t state;
+    uint8_t hold; /* enum lb_hold */
     bool must_linger;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
@@ -97,10 +110,12 @@ struct lb_exchange {
     struct list node;      /* in the pool's busy list; in the worker's list of the dead */
     struct lb_client *client;
     struct lb_upstream *upstream; /* NULL between two tries */
-    struct lb_conf *conf;
+    struct lb_conf *conf;         /* under which it began: of listener and group */
+    struct lb_conf *target_conf;  /* that names the target; another one after a retry */
     const struct lb_listener *listener;
     struct lb_group *group;
-    struct lb_pool *pool; /* of the target that it counts for */
+    struct lb_pool *pool;     /* of the target that it counts for */
+    struct lb_tunnel *tunnel; /* NULL unless is_tunnel */
     struct lb_body request;
     struct lb_body response;
     struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
@@ -140,6 +155,7 @@ struct lb_listening {
     uint32_t index;
     uint32_t slot;
     int listen_fd; /* belongs to the control thread */
+    struct net_addr addr;
 };
 
 struct lb_rotation {
@@ -165,6 +181,9 @@ struct lb_worker {
     uint32_t listening_count;
     struct list clients;
     uint32_t client_count;
+    struct list held; /* of lb_client, in the order in which their requests came */
+    struct ev_defer release;
+    bool has_gates; /* some listener has one, or someone is held */
     struct list dead_clients;
     struct list dead_upstreams;
     struct list dead_exchanges;
@@ -190,6 +209,7 @@ struct lb_worker {
     struct h1_head response_head;
     char *scratch;   /* LB_SCRATCH_BYTES */
     char *head_room; /* LB_SCRATCH_BYTES: heads being written */
+    struct regex_scratch *regex_scratch;
 };
 
 static inline char *lb_read_at(const struct lb_worker *w)
@@ -240,6 +260,10 @@ bool lb_client_send(struct lb_client *c, struct str bytes);
 void lb_client_arm(struct lb_client *c);
 /* The client has the idle timeout from now on to send or take something. */
 void lb_client_wait(struct lb_client *c);
+/* The same with another time. */
+void lb_client_wait_at_most(struct lb_client *c, dur_t at_most);
+/* Works through what was read ahead at the end of this turn. */
+void lb_client_resume(struct lb_client *c);
 /* The exchange or answer is complete: next request, or close. */
 void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
@@ -323,14 +347,35 @@ void lb_pools_close(struct lb_worker *w);
 struct lb_peer *lb_pick(struct lb_worker *w, struct lb_group *g, struct lb_peer *const *refused,
                         size_t refused_count);
 
+/* gate.c: pause and maintenance of a listener */
+enum lb_gate_says {
+    LB_GATE_OPEN,
+    LB_GATE_HOLDS,   /* the request stays with its client and comes again */
+    LB_GATE_IS_FULL, /* 503: too many are held, or this one for too long */
+    LB_GATE_ANSWERS, /* with the page of the gate */
+};
+/* For a client whose next request's head is complete. */
+enum lb_gate_says lb_gate_ask(struct lb_client *c, const struct lb_listener *l);
+/* The client is not held any more, for whatever reason. */
+void lb_gate_leave(struct lb_client *c);
+/* It was held for too long. */
+void lb_gate_expire(struct lb_client *c);
+/* A new configuration: releases, in their order, those whose listener is not paused any more. */
+void lb_gates_adopt(struct lb_worker *w);
+
 /* tunnel.c */
 void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
 
 /* rewrite.c */
-enum lb_rewrite { LB_REWRITE_OK, LB_REWRITE_TOO_LARGE, LB_REWRITE_TOO_MANY_ADDRESSES };
+enum lb_rewrite {
+    LB_REWRITE_OK,
+    LB_REWRITE_TOO_LARGE,
+    LB_REWRITE_TOO_MANY_ADDRESSES,
+    LB_REWRITE_TRANSFORM_FAILED,
+};
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *ret_writer);
+                                   const struct lb_rule *rule, struct h1_writer *ret_writer);
 /* closes: the client is told that the connection ends. */
 void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool closes,
                          struct h1_writer *ret_writer);

@@ -258,8 +258,11 @@ static struct lbconf_pairs pairs_of(struct arena *a,
 static struct lbconf_condition condition_of(struct arena *a,
                                             const struct elbv2_rule_condition *from)
 {
-    struct lbconf_condition to = {.field = from->field, .values = texts_of(&from->values)};
+    struct lbconf_condition to = {.field = from->field,
+                                  .values = texts_of(&from->values),
+                                  .regex_values = texts_of(&from->regex_values)};
     if (from->http_header_config != NULL) {
+        to.regex_values = texts_of(&from->http_header_config->regex_values);
         to.header_name = from->http_header_config->http_header_name;
         to.values = texts_of(&from->http_header_config->values);
     }
@@ -317,6 +320,19 @@ static struct lbconf_action action_of(struct arena *a, const struct elbv2_action
     return to;
 }
 
+/* The one rewrite that a transform has. */
+static struct lbconf_transform transform_of(const struct elbv2_rule_transform *from)
+{
+    bool is_url = from->type == ELBV2_TRANSFORM_TYPE_ENUM_URL_REWRITE;
+    const struct elbv2_rewrite_config *rewrite =
+        is_url ? &from->url_rewrite_config->rewrites.items[0]
+               : &from->host_header_rewrite_config->rewrites.items[0];
+    return (struct lbconf_transform){
+        .type = str_of(shape_enum_name(&shape_elbv2_transform_type_enum, (int)from->type)),
+        .regex = rewrite->regex,
+        .replace = rewrite->replace};
+}
+
 static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from)
 {
     struct lbconf_rule to = {.arn = from->rule_arn,
@@ -332,6 +348,12 @@ static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from
     to.actions.items = ARENA_ARRAY(a, struct lbconf_action, from->actions.count);
     for (size_t i = 0; i < from->actions.count; i++) {
         to.actions.items[i] = action_of(a, &from->actions.items[i]);
+    }
+    to.transforms.is_set = true;
+    to.transforms.count = from->transforms.count;
+    to.transforms.items = ARENA_ARRAY(a, struct lbconf_transform, from->transforms.count);
+    for (size_t i = 0; i < from->transforms.count; i++) {
+        to.transforms.items[i] = transform_of(&from->transforms.items[i]);
     }
     return to;
 }

@@ -398,6 +398,47 @@ TEST(challenges_of_an_authority_are_published_with_the_next_turn)
     EXPECT(users.is_published(users.self));
 }
 
+static enum err set_listener_attribute(struct fixture *f, struct str arn, const char *key,
+                                       const char *value)
+{
+    struct elbv2_modify_listener_attributes_in in = {.listener_arn = arn};
+    struct elbv2_modify_listener_attributes_out out = {0};
+    *ARENA_PUSH(&f->op.arena, &in.attributes) =
+        (struct elbv2_listener_attribute){.key = str_of(key), .value = str_of(value)};
+    return elbv2_handlers.modify_listener_attributes(&f->op, f->e, &in, &out);
+}
+
+TEST(pause_and_maintenance_are_attributes_of_a_listener)
+{
+    static const struct {
+        const char *key;
+        const char *good;
+        const char *bad; /* NULL: nothing is */
+    } rows[] = {
+        {"hitless.pause.enabled", "true", "yes"},
+        {"hitless.pause.timeout_seconds", "3600", "0"},
+        {"hitless.pause.requests_max", "0", "-1"},
+        {"hitless.maintenance.enabled", "false", "1"},
+        {"hitless.maintenance.status", "200", "600"},
+        {"hitless.maintenance.retry_after", "120", "soon"},
+        {"hitless.maintenance.allow", "10.0.0.0/8, 2001:db8::/32", "10.0.0.0/8,all"},
+        {"hitless.maintenance.content_type", "text/html", "image/png"},
+        {"hitless.maintenance.status", "", NULL}, /* takes it back */
+        {"hitless.unknown", "anything", NULL},
+    };
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str arn = s.listener.listener_arn;
+        EXPECT_CODE(f, set_listener_attribute(&f, arn, rows[i].key, rows[i].good), "");
+        if (rows[i].bad != NULL) {
+            EXPECT_CODE(f, set_listener_attribute(&f, arn, rows[i].key, rows[i].bad),
+                        "ValidationError");
+        }
+    }
+}
+
 TEST(listener_attributes_depend_on_the_protocol)
 {
     FIXTURE;
@@ -594,9 +635,18 @@ TEST(conditions_that_aws_would_refuse_are_refused)
     EXPECT_STR(str_of(refuse_condition(&f, &s, twice, 2)), "ValidationError");
     EXPECT_STR(str_of(refuse_condition(&f, &s, NULL, 0)), "ValidationError");
     EXPECT_NOTE(f, "A rule must have at least one condition");
-    struct elbv2_path_pattern_condition_config regex = {.regex_values = {six, 1, true}};
+    struct str ahead = STR("^/a(?=b)");
+    struct elbv2_path_pattern_condition_config regex = {.regex_values = {&ahead, 1, true}};
     struct elbv2_rule_condition r = {.field = STR("path-pattern"), .path_pattern_config = &regex};
-    EXPECT_STR(str_of(refuse_condition(&f, &s, &r, 1)), "OperationNotPermitted");
+    EXPECT_STR(str_of(refuse_condition(&f, &s, &r, 1)), "ValidationError");
+    EXPECT_NOTE(f, "Condition regex value is not valid: the regular expression '^/a(?=b)' uses a "
+                   "lookahead, which rules do not support");
+    regex.regex_values = (struct elbv2_list_of_string){six, 6, true};
+    EXPECT_STR(str_of(refuse_condition(&f, &s, &r, 1)), "ValidationError");
+    EXPECT_NOTE(f, "A rule can only have '5' condition values");
+    struct elbv2_rule_condition method = {.field = STR("http-request-method"),
+                                          .regex_values = {six, 1, true}};
+    EXPECT_STR(str_of(refuse_condition(&f, &s, &method, 1)), "ValidationError");
     struct elbv2_rule_condition header = {.field = STR("http-header"), .values = {six, 1, true}};
     EXPECT_STR(str_of(refuse_condition(&f, &s, &header, 1)), "ValidationError");
 }
