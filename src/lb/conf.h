@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+struct lb_challenge;
 struct lbstats;
 struct lb_tls_site;
 struct regex;
@@ -274,6 +275,8 @@ struct lb_conf {
     size_t listener_count;
     struct lb_group *groups;
     size_t group_count;
+    struct lb_challenge *challenges;
+    size_t challenge_count; /* usually 0 */
     /* by index; NULL where this version has none */
     struct lb_listener **listeners_at;
     uint32_t listeners_end;

@@ -2,6 +2,7 @@
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
 #include "lb/conf_build.h"
+#include "lb/challenge.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -572,6 +573,8 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
     c->version = (uint64_t)OPT_OR(in->version, 0);
     b->groups = &in->target_groups;
     TRY(lb_conf_read_key(b->op, b->registry, in, c));
+    TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
+    c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "lb/affinity.h"
+#include "lb/challenge.h"
 #include "lb/control.h"
 #include "lb/rule.h"
 #include "lb/tunnel.h"
@@ -700,6 +701,12 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     unsigned status = refusal(h, l);
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
+    }
+    if (w->conf->challenge_count > 0) {
+        const struct lb_action *reply = lb_challenge_find(w->conf, l, h1_str(h, h->path));
+        if (reply != NULL) {
+            return answer(c, l, reply, 0, bytes, count);
+        }
     }
     if (w->has_gates) {
         switch (lb_gate_ask(c, l)) {

@@ -14,6 +14,8 @@
     8 /* headers whose values are in the index; others are asked one by one */
 #define LB_TRANSFORM_BYTES_MAX \
     ((size_t)16 * 1024)              /* ALB: of a request line; a longer result is a 500 */
+#define LB_CHALLENGES_MAX       1000 /* that certificate authorities may ask for at a time */
+#define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
