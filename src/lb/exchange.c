@@ -107,7 +107,7 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     CHECK(!ex->is_over);
     ex->is_over = true;
     ev_defer_cancel(&ex->again);
-    lb_count_bytes(w, c->slot, ex->client_bytes);
+    lb_count_client_bytes(c, ex->client_bytes);
     if (ex->tunnel != NULL) {
         lb_tunnel_end(ex);
     }
@@ -232,7 +232,7 @@ void lb_exchange_abort(struct lb_exchange *ex, unsigned status)
     if (status == 460 && !ex->request.is_done) {
         status = 400; /* ALB: the client left in the middle of its body */
     }
-    if (!ex->has_response && status != 0) {
+    if (!ex->has_response) {
         lb_count_own(ex->client, ex, status);
     }
     end_exchange(ex, false);
@@ -544,7 +544,7 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
     }
     bool closes = !body.is_done || !may_stay_open(c, l);
     bool is_head = is_method(h, "HEAD");
-    lb_count_bytes(c->worker, c->slot, h->head_bytes + used);
+    lb_count_client_bytes(c, h->head_bytes + used);
     if (a == NULL) {
         lb_count_own(c, NULL, status);
         lb_reply_error(c, status, is_head, closes);
@@ -723,6 +723,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
+    lb_count_rules(c, l, rule);
     if (rule != NULL && rule->action.type != LB_FORWARD) {
         return answer(c, l, &rule->action, 0, bytes, count);
     }

@@ -44,6 +44,8 @@
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
 #define LB_FREE_BLOCKS_MAX 64
+/* ALB: rules of a request that capacity units do not count. */
+#define LB_FREE_EVALUATIONS 10
 
 #define LB_CONNECTS_MAX      3          /* attempts while nothing of the request was sent */
 #define LB_SENDS_MAX         2          /* attempts once something was: the first and one retry */

@@ -103,6 +103,7 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
@@ -411,7 +412,14 @@ void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
 void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
-/* An answer of our own; ex is NULL when no target was chosen. */
+/* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
+ * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);
-/* Bytes that went through since the last call. */
+/* Bytes that went through since the last call; of a client with its address family. */
 void lb_count_bytes(const struct lb_worker *w, uint32_t slot, uint64_t bytes);
+void lb_count_client_bytes(const struct lb_client *c, uint64_t bytes);
+/* A client's connection is there: new and active. */
+void lb_count_accepted(const struct lb_client *c);
+/* Rules that were asked until `taken` matched; NULL: none did. */
+void lb_count_rules(const struct lb_client *c, const struct lb_listener *l,
+                    const struct lb_rule *taken);
