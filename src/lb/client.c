@@ -314,7 +314,9 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 static void refuse_head(struct lb_client *c)
 {
     const struct h1_head *h = &c->worker->request_head;
-    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    if (h->verdict > H1_COMPLIANT) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    }
     lb_count_own(c, NULL, h->status);
     lb_reply_error(c, h->status, false, true);
 }

@@ -136,12 +136,15 @@ struct lb_exchange {
     uint8_t connect_count;
     uint8_t send_count;
     uint8_t refused_count;
+    uint8_t interim_count; /* 1xx responses of this try */
     bool is_idempotent;
     bool is_head;
     bool is_http10;
     bool is_websocket;
     bool is_tunnel;
     bool wants_keep_alive; /* the client, and its request allows it */
+    bool closes_target;    /* the request was ambiguous: its connection is used no more */
+    bool may_send_more;    /* the client does not expect the connection to end with this */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
     bool is_cut;    /* the target takes no more of the request; it may still answer */
