@@ -1,7 +1,7 @@
 /* From the snapshot that control sends to the form that workers use. Two passes: everything is
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
-#include "lb/conf.h"
+#include "lb/cidr_set.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 
@@ -208,32 +208,12 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-static bool read_cidr(struct str text, struct lb_cidr *ret)
-{
-    struct str host = text;
-    struct str bits_text = STR_NONE;
-    (void)str_cut(text, '/', &host, &bits_text);
-    struct net_addr addr;
-    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
-        return false;
-    }
-    bool is_v6 = addr.any.sa_family == AF_INET6;
-    uint64_t bits_max = is_v6 ? 128 : 32;
-    uint64_t bits = bits_max;
-    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
-        return false;
-    }
-    lb_addr_bytes(&addr, ret->bytes);
-    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
-    return true;
-}
-
 static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
                            struct lb_condition *c)
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!read_cidr(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_parse(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
@@ -477,6 +457,25 @@ static enum err read_added_fields(struct build *b, const struct lbconf_listener 
     return ERR_OK;
 }
 
+static enum err read_sources(struct build *b, const struct lbconf_listener *in,
+                             struct lb_listener *l)
+{
+    if (!in->sources.is_set) {
+        return ERR_OK;
+    }
+    struct lb_cidr *cidrs = ARENA_ARRAY(&b->op->arena, struct lb_cidr, in->sources.count);
+    for (size_t i = 0; i < in->sources.count; i++) {
+        if (!lb_cidr_parse(in->sources.items[i], &cidrs[i])) {
+            return op_fail(b->op, ERR_INPUT,
+                           "\"%.*s\", which may connect to %.*s, is no address "
+                           "range",
+                           STR_ARG(in->sources.items[i]), STR_ARG(in->arn));
+        }
+    }
+    l->sources = lb_cidr_set_build(b->arena, cidrs, in->sources.count);
+    return ERR_OK;
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -504,6 +503,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
     TRY(read_added_fields(b, in, l));
+    TRY(read_sources(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
