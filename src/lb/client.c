@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "net/proxy_protocol.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -88,6 +89,8 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->state = LB_CLIENT_OPEN;
     lb_addr_bytes(peer, c->peer);
     c->peer_port = net_addr_port(peer);
+    const struct lb_listener *listener = lb_client_listener(c);
+    c->awaits_proxy = listener != NULL && listener->takes_proxy;
     list_add_tail(&w->clients, &c->node);
     w->client_count++;
     struct lbstats_block *b = lb_count_block(w, c->slot);
@@ -375,6 +378,41 @@ static size_t receive(struct lb_client *c, char *at, size_t room)
     return 0;
 }
 
+/* The PROXY header in front of everything else: looked at first, so that not a byte behind it is
+ * taken; what follows (a handshake, a request) is for others to read. False: not complete, or the
+ * connection is over. */
+static bool read_proxy_header(struct lb_client *c)
+{
+    struct lb_worker *w = c->worker;
+    char *at = lb_read_at(w);
+    size_t before = load_ahead(c);
+    ssize_t n = recv(c->fd.fd, at + before, PROXY_HEADER_BYTES_MAX + 1 - before, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return false;
+    }
+    struct proxy_header h;
+    size_t count = n > 0 ? before + (size_t)n : 0;
+    enum proxy_result r = count == 0 ? PROXY_BAD : proxy_parse(at, count, &h);
+    size_t used = r == PROXY_DONE ? h.bytes - before : (size_t)(n > 0 ? n : 0);
+    if (r == PROXY_BAD || recv(c->fd.fd, at + before, used, 0) != (ssize_t)used) {
+        lb_client_close(c); /* nobody who could read an answer */
+        return false;
+    }
+    if (r == PROXY_MORE) {
+        keep_partial(c, str_make(at, count));
+        return false;
+    }
+    lb_block_give(&w->blocks, c->ahead);
+    c->ahead = NULL;
+    c->awaits_proxy = false;
+    if (!h.is_local && h.is_stream) {
+        lb_addr_bytes(&h.source, c->peer);
+        c->peer_port = net_addr_port(&h.source);
+    }
+    wait_at_most(c, idle_timeout(c));
+    return true;
+}
+
 static void read_requests(struct lb_client *c)
 {
     struct lb_worker *w = c->worker;
@@ -412,6 +450,9 @@ static void discard(struct lb_client *c)
 static void on_readable(struct lb_client *c)
 {
     struct lb_exchange *ex = c->exchange;
+    if (c->awaits_proxy && !read_proxy_header(c)) {
+        return;
+    }
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
     } else if (ex == NULL) {
@@ -467,7 +508,7 @@ static void on_timer(struct ev_timer *t)
         lb_client_close(c);
     } else if (ex != NULL && !ex->request.is_done && lb_exchange_wants_body(ex)) {
         lb_exchange_too_slow(ex);
-    } else if (ex == NULL && c->ahead != NULL) {
+    } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);
     } else if (ex == NULL) {

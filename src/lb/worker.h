@@ -84,6 +84,7 @@ struct lb_client {
     uint32_t slot;
     uint8_t state;
     bool must_linger;
+    bool awaits_proxy; /* its first bytes are a PROXY header */
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
