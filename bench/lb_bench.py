@@ -7,7 +7,7 @@ figure: medians over the rounds.
 
     bench/lb_bench.py [--seconds N] [--rounds N] [--build DIR] [--case NAME ...] [--proxy NAME ...]
 """
-import argparse, json, os, pathlib, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONNECTIONS = 64
@@ -18,7 +18,10 @@ CASES = {  # body of the answer, body of the request, connection a request, unix
     "post_16k": (1024, 16384, False, False),
     "connect_1k": (1024, 0, True, False),
     "unix_1k": (1024, 0, False, True),
+    "rules": (1024, 0, False, False),  # 100 rules, two weighted groups, clients stay by cookie
 }
+RULES = 100
+CLIENTS = 16  # each with cookies of its own
 
 
 def pinned(core, command, **more):
@@ -50,9 +53,10 @@ def cpu_us(pid):
 
 
 class Proxy:
-    def __init__(self, name, folder, build, origin):
+    def __init__(self, name, folder, build, origin, case):
         self.port = free_port()
         self.name = name
+        self.has_rules = case == "rules"
         getattr(self, name)(folder, build, origin)
         wait_for(self.port)
         self.pids = [self.process.pid]
@@ -70,6 +74,15 @@ class Proxy:
                     "targetGroups": [{"arn": "targetgroup/b/1", "name": "b", "protocol": "HTTP", "isInUse": True,
                                       "loadBalancer": "loadbalancer/app/b/1", "isCheckEnabled": False,
                                       "targets": [{"host": host, "port": port}]}]}
+        if self.has_rules:
+            sticky = [{"type": "forward", "stickinessSeconds": 3600,
+                       "weights": [{"targetGroup": 0, "weight": 90}, {"targetGroup": 1, "weight": 10}]}]
+            (only,) = snapshot["listeners"]
+            only["rules"] = [{"arn": f"rule/{i}", "priority": i, "actions": sticky, "conditions": [
+                {"field": "path-pattern", "values": [f"/p{i}/*"]}] if i else []} for i in [*range(1, RULES), 0]]
+            snapshot["targetGroups"].append({**snapshot["targetGroups"][0], "arn": "targetgroup/c/1", "name": "c"})
+            for group in snapshot["targetGroups"]:
+                group["attributes"] = {"stickiness.enabled": "true", "stickiness.type": "lb_cookie"}
         self.process = pinned(0, [str(build / "tests/box/lb_box"), "--workers", "1"], stdin=subprocess.PIPE,
                               stdout=subprocess.DEVNULL, text=True)
         self.process.stdin.write(json.dumps(snapshot) + "\n")
@@ -78,6 +91,17 @@ class Proxy:
     def nginx(self, folder, build, origin):
         server = f"unix:{origin}" if isinstance(origin, str) else f"127.0.0.1:{origin}"
         conf = folder / "nginx.conf"
+        forward = f"""proxy_pass http://{"$backend" if self.has_rules else "origin"}; proxy_http_version 1.1;
+      proxy_set_header Connection ""; proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto http;
+      proxy_max_temp_file_size 0; proxy_buffers 16 16k; proxy_buffer_size 16k;"""
+        choice, locations = "", f"location / {{ {forward} }}"
+        if self.has_rules:
+            keep = f"server {server}; keepalive 1024; keepalive_requests 1000000000;"
+            choice = f"""upstream a {{ {keep} }} upstream b {{ {keep} }}
+  split_clients "$request_id" $drawn {{ 90% a; * b; }} map $cookie_route $backend {{ default $drawn; a a; b b; }}"""
+            forward += ' add_header Set-Cookie "route=$backend; Max-Age=604800; Path=/";'
+            locations = "\n".join(f"location {f'/p{i}/' if i else '/'} {{ {forward} }}" for i in range(RULES))
         conf.write_text(f"""
 worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log crit; daemon off; worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
@@ -85,17 +109,19 @@ http {{ access_log off; keepalive_requests 1000000000; client_body_buffer_size 6
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
   scgi_temp_path {folder}/s;
   upstream origin {{ server {server}; keepalive 1024; keepalive_requests 1000000000; }}
+  {choice}
   server {{ listen 127.0.0.1:{self.port} backlog=4096;
-    location / {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto http; proxy_max_temp_file_size 0; proxy_buffers 16 16k; proxy_buffer_size 16k;
-    }} }} }}
+    {locations} }} }}
 """)
         self.process = pinned(0, ["/usr/sbin/nginx", "-p", str(folder), "-c", str(conf)])
 
     def haproxy(self, folder, build, origin):
         server = f"unix@{origin}" if isinstance(origin, str) else f"127.0.0.1:{origin}"
         conf = folder / "haproxy.cfg"
+        rules, servers = "", f"server o {server}"
+        if self.has_rules:
+            rules = "\n".join(f"  acl r{i} path_beg /p{i}/\n  use_backend origin if r{i}" for i in range(1, RULES))
+            servers = f"cookie SRV insert\n  server a {server} weight 90 cookie a\n  server b {server} weight 10 cookie b"
         conf.write_text(f"""
 global
   nbthread 1
@@ -110,9 +136,10 @@ defaults
 frontend in
   bind 127.0.0.1:{self.port}
   http-request set-header X-Forwarded-Proto http
+{rules}
   default_backend origin
 backend origin
-  server o {server}
+  {servers}
 """)
         self.process = pinned(0, ["/usr/sbin/haproxy", "-db", "-q", "-f", str(conf)])
 
@@ -129,10 +156,32 @@ def to_us(text):
 def one_run(proxy, folder, case, seconds):
     _, body, is_connect, _ = CASES[case]
     script = folder / "wrk.lua"
+    if proxy.has_rules:
+        cookies = ", ".join(f'"{cookies_of(proxy.port)}"' for _ in range(CLIENTS))
+        script.write_text(f"""local cookies = {{ {cookies} }}
+local all, at = {{}}, 0
+init = function(args)
+  for i = 1, {RULES * CLIENTS} do
+    all[i] = wrk.format("GET", "/p" .. (i * 37 % {RULES}) .. "/x", {{ Cookie = "theme=dark; " .. cookies[i % {CLIENTS} + 1] }})
+  end
+end
+request = function() at = at % #all + 1; return all[at] end
+""")
+        return load(proxy, script, seconds)
     text = 'wrk.headers["Connection"] = "close"\n' if is_connect else ""
     if body:
         text += f'wrk.method = "POST"\nwrk.body = string.rep("x", {body})\n'
     script.write_text(text)
+    return load(proxy, script, seconds)
+
+
+def cookies_of(port):
+    """What a browser sends back."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/p1/x") as answer:
+        return "; ".join(line.split(";")[0] for line in answer.headers.get_all("Set-Cookie"))
+
+
+def load(proxy, script, seconds):
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", "--latency", "-s", str(script)]
     url = f"http://127.0.0.1:{proxy.port}/"
     subprocess.run([*command, "-d1", url], capture_output=True)
@@ -162,7 +211,7 @@ def measure(case, names, build, rounds, seconds):
         origin = pinned(1, [str(build / "bench/lb_origin"), argument, str(size)])
         time.sleep(0.2)
         os.chmod(where, 0o666) if is_unix else None
-        proxies = [Proxy(n, folder, build, where) for n in names]
+        proxies = [Proxy(n, folder, build, where, case) for n in names]
         runs = {n: [] for n in names}
         try:
             for _ in range(rounds):

@@ -72,9 +72,9 @@ struct str lb_worker_date(struct lb_worker *w)
     return str_of(w->date_text);
 }
 
-struct str lb_worker_expires(struct lb_worker *w)
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms)
 {
-    int64_t now_s = clock_wall().us / 1000000;
+    int64_t now_s = now_ms / 1000;
     if (now_s != w->expires_s) {
         w->expires_s = now_s;
         write_date(now_s + LB_STICKY_SECONDS_MAX, w->expires_text);
