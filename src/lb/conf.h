@@ -16,7 +16,12 @@
 
 #include <stdatomic.h>
 
+struct lb_challenge;
 struct lbstats;
+struct lb_tls_site;
+struct regex;
+struct lb_rule_index;
+struct lb_regex_use;
 
 enum lb_health {
     LB_HEALTH_INITIAL,
@@ -59,10 +64,10 @@ struct lb_peer {
     bool may_warm_up;        /* control thread: it came, or comes back, beside healthy ones */
     bool is_drain_reported;  /* control thread */
     uint64_t draining_since; /* version that made it drain; control thread */
-    mono_t drain_until;
-    bool was_draining;      /* as last reported; control thread */
-    uint64_t seen_version;  /* newest configuration that names it; control thread */
-    struct lb_probe *probe; /* control thread; NULL while not checked */
+    atomic_int_least64_t drain_until_us; /* of the monotonic clock */
+    bool was_draining;                   /* as last reported; control thread */
+    uint64_t seen_version;               /* newest configuration that names it; control thread */
+    struct lb_probe *probe;              /* control thread; NULL while not checked */
 };
 
 struct lb_target {
@@ -105,7 +110,9 @@ struct lb_group {
     uint64_t serial;
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
-    uint64_t tag; /* of the ARN, in cookies; not 0 */
+    bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
+    bool closes_websockets; /* at a drain; else they run to its end */
+    uint64_t tag;           /* of the ARN, in cookies; not 0 */
     enum lb_algorithm algorithm;
     bool mitigates;      /* anomaly mitigation is on */
     bool is_watched;     /* answers and faults of its targets are counted */
@@ -142,7 +149,9 @@ struct lb_condition {
     struct str *values; /* patterns; with LB_METHOD words */
     struct lb_pair *pairs;
     struct lb_cidr *cidrs;
-    size_t count;
+    size_t count;                 /* of values, pairs or cidrs */
+    const struct regex **regexes; /* of host, path and header: alternatives as well */
+    size_t regex_count;
 };
 
 enum lb_action_type { LB_FORWARD, LB_REDIRECT, LB_FIXED };
@@ -174,6 +183,13 @@ struct lb_action {
     struct str port;
     struct str path;
     struct str query;
+    struct str retry_after; /* of a fixed response: seconds; absent: no such header */
+};
+
+/* Replaces the first match of the regex; $1 to $9 in the replacement are its groups. */
+struct lb_transform {
+    const struct regex *regex; /* NULL: no transform */
+    struct str replace;
 };
 
 struct lb_rule {
@@ -184,10 +200,21 @@ struct lb_rule {
     struct lb_condition *conditions;
     size_t condition_count;
     struct lb_action action;
+    bool has_transforms;
+    struct lb_transform host_transform;
+    struct lb_transform url_transform;
 };
 
 enum lb_xff { LB_XFF_APPEND, LB_XFF_PRESERVE, LB_XFF_REMOVE };
 enum lb_desync { LB_DESYNC_MONITOR, LB_DESYNC_DEFENSIVE, LB_DESYNC_STRICTEST };
+
+/* Response headers that a listener's attributes set. */
+struct lb_added_name {
+    struct str attribute; /* routing.http.response.ATTRIBUTE.header_value */
+    struct str name;
+};
+#define LB_ADDED_NAMES 10
+extern const struct lb_added_name lb_added_names[LB_ADDED_NAMES];
 
 /* A listening socket: belongs to the control thread, lives as long as a version has the listener.
  */
@@ -195,10 +222,23 @@ struct lb_socket {
     atomic_int fd; /* -1 until it was given */
     struct net_addr addr;
     bool is_asked_for;
+    atomic_uint held_count; /* requests that wait at the gate, over all workers */
+};
+
+/* hitless.pause.* and hitless.maintenance.* of a listener. */
+struct lb_gate {
+    bool is_paused;
+    dur_t pause;       /* a request is held for so long at most */
+    uint32_t held_max; /* requests over all workers */
+    bool is_in_maintenance;
+    struct lb_action page; /* LB_FIXED */
+    struct lb_cidr *allowed;
+    size_t allowed_count;
 };
 
 struct lb_listener {
     struct str arn;
+    struct str key; /* ARN and address: at another address it is another listener to the workers */
     struct lb_socket *socket;
     struct str dimension; /* "app/NAME/ID" */
     uint32_t index;
@@ -207,6 +247,7 @@ struct lb_listener {
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
+    struct lb_tls_site *tls; /* NULL: plain */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
@@ -215,8 +256,14 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    struct lb_rule *rules; /* in the order in which they are asked */
+    struct lb_gate *gate; /* NULL: open to all */
+    bool edits_responses; /* one of the next two */
+    bool hides_server;
+    struct str added_fields; /* "Name: value" CR LF ...: of every response */
+    uint32_t added_mask;     /* bits of lb_added_names: not taken over from the target */
+    struct lb_rule *rules;   /* in the order in which they are asked */
     size_t rule_count;
+    struct lb_rule_index *rule_index; /* NULL: the rules are few */
 };
 
 struct lb_conf {
@@ -228,6 +275,8 @@ struct lb_conf {
     size_t listener_count;
     struct lb_group *groups;
     size_t group_count;
+    struct lb_challenge *challenges;
+    size_t challenge_count; /* usually 0 */
     /* by index; NULL where this version has none */
     struct lb_listener **listeners_at;
     uint32_t listeners_end;
@@ -235,6 +284,7 @@ struct lb_conf {
     uint32_t peers_end;
     uint32_t rules_end;
     struct lb_count uses[LB_WORKERS_MAX]; /* requests in work that began under it */
+    struct lb_regex_use *regexes;         /* that it uses */
     struct lb_conf *next;                 /* older one; control thread */
 };
 
@@ -261,6 +311,8 @@ struct lb_registry {
     struct lb_names groups;
     struct lb_names rules;
     struct lb_names peers;
+    struct lb_tls_share *tls;
+    struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
     size_t worker_count;
     struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
@@ -290,7 +342,6 @@ enum err lb_conf_read_key(struct op *op, const struct lb_registry *registry,
                           const struct lbconf_snapshot *in, struct lb_conf *conf) MUST_USE;
 /* After the targets are known. */
 void lb_conf_set_threshold(struct lb_group *g, const struct lbconf_attributes *attributes);
-struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key);
 uint64_t lb_tag_of(struct str text);
 
 /* Counts healthy usable targets anew. */

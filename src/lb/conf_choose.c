@@ -3,19 +3,10 @@
  */
 
 #include "lb/conf.h"
+#include "lb/conf_build.h"
 
 #include "codec/hex.h"
 #include "crypt/hash.h"
-
-struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key)
-{
-    for (size_t i = 0; i < attributes->count; i++) {
-        if (str_equal(attributes->items[i].key, key)) {
-            return attributes->items[i].value;
-        }
-    }
-    return STR_NONE;
-}
 
 uint64_t lb_tag_of(struct str text)
 {
@@ -50,7 +41,7 @@ static enum err read_number(struct op *op, const struct lbconf_attributes *attri
 {
     struct str text = lb_attribute(attributes, key);
     *ret = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, most, ret)) {
+    if (text.len > 0 && !str_parse_u64(text, most, ret)) {
         return op_fail(op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not 0 to %llu",
                        STR_ARG(key), STR_ARG(text), (unsigned long long)most);
     }

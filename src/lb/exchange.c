@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "lb/affinity.h"
+#include "lb/challenge.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "lb/tunnel.h"
 
 #include <errno.h>
 
@@ -48,6 +50,14 @@ static void count_inflight(struct lb_exchange *ex, int by)
     lbstats_end(b);
 }
 
+/* A retry may go to a target that only a later configuration names: that one stays as well. */
+static void hold_conf(const struct lb_exchange *ex, struct lb_conf *conf, int by)
+{
+    if (conf != ex->conf) {
+        add_to(&conf->uses[ex->client->worker->id].count, by);
+    }
+}
+
 static void leave_target(struct lb_exchange *ex)
 {
     if (ex->pool == NULL) {
@@ -65,11 +75,16 @@ static void leave_target(struct lb_exchange *ex)
         ex->pool->peer = NULL; /* no configuration of ours names it */
     }
     ex->pool = NULL;
+    hold_conf(ex, ex->target_conf, -1);
+    ex->target_conf = NULL;
 }
 
-static void enter_target(struct lb_exchange *ex, struct lb_peer *peer)
+/* conf: the one that names the peer. */
+static void enter_target(struct lb_exchange *ex, struct lb_conf *conf, struct lb_peer *peer)
 {
     struct lb_pool *pool = lb_pool_of(ex->client->worker, peer);
+    hold_conf(ex, conf, 1);
+    ex->target_conf = conf;
     ex->pool = pool;
     list_add_tail(&pool->busy, &ex->node);
     count_inflight(ex, 1);
@@ -93,6 +108,9 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     ex->is_over = true;
     ev_defer_cancel(&ex->again);
     lb_count_bytes(w, c->slot, ex->client_bytes);
+    if (ex->tunnel != NULL) {
+        lb_tunnel_end(ex);
+    }
     drop_upstream(ex, upstream_may_stay);
     leave_target(ex);
     lb_block_give(&w->blocks, ex->out);
@@ -240,6 +258,9 @@ void lb_exchange_too_slow(struct lb_exchange *ex)
 
 void lb_exchange_expire(struct lb_exchange *ex)
 {
+    struct lb_worker *w = ex->client->worker;
+    lb_count_one(w, ex->client->slot, LBSTATS_DRAIN_CUTS);
+    lb_count_one(w, ex->group->slot, LBSTATS_DRAIN_CUTS);
     drop_upstream(ex, false);
     lb_exchange_failed(ex, LB_FAIL_EXPIRED);
 }
@@ -276,7 +297,7 @@ static void try_target(struct lb_exchange *ex)
         reply_error(ex, is_retry ? 502 : 503);
         return;
     }
-    enter_target(ex, peer);
+    enter_target(ex, is_retry ? w->conf : ex->conf, peer);
     ex->connect_count++;
     if (!lb_upstream_open(ex, is_same)) {
         lb_exchange_failed(ex, LB_FAIL_REFUSED);
@@ -629,15 +650,22 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
     return true;
 }
 
-static size_t forward(struct lb_client *c, const struct lb_listener *l, const struct route *route,
-                      char *bytes, size_t count)
+static unsigned status_of_rewrite(enum lb_rewrite r)
+{
+    if (r == LB_REWRITE_TRANSFORM_FAILED) {
+        return 500;
+    }
+    return r == LB_REWRITE_TOO_MANY_ADDRESSES ? 463 : 400;
+}
+
+static size_t forward(struct lb_client *c, const struct lb_listener *l, const struct lb_rule *rule,
+                      const struct route *route, char *bytes, size_t count)
 {
     struct h1_writer head;
-    enum lb_rewrite r = lb_rewrite_request(c, l, &head);
+    enum lb_rewrite r = lb_rewrite_request(c, l, rule, &head);
     if (r != LB_REWRITE_OK) {
         lb_affinity_give(c->worker, route->affinity);
-        unsigned status = r == LB_REWRITE_TOO_MANY_ADDRESSES ? 463 : 400;
-        return answer(c, l, NULL, status, bytes, count);
+        return answer(c, l, NULL, status_of_rewrite(r), bytes, count);
     }
     struct lb_exchange *ex = start(c, l, route);
     if (route->affinity != NULL && route->affinity->is_new) {
@@ -674,7 +702,25 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
     }
-    struct lb_request_facts facts = {.head = h};
+    if (w->conf->challenge_count > 0) {
+        const struct lb_action *reply = lb_challenge_find(w->conf, l, h1_str(h, h->path));
+        if (reply != NULL) {
+            return answer(c, l, reply, 0, bytes, count);
+        }
+    }
+    if (w->has_gates) {
+        switch (lb_gate_ask(c, l)) {
+        case LB_GATE_OPEN:
+            break;
+        case LB_GATE_HOLDS:
+            return 0;
+        case LB_GATE_IS_FULL:
+            return answer(c, l, NULL, 503, bytes, count);
+        case LB_GATE_ANSWERS:
+            return answer(c, l, &l->gate->page, 0, bytes, count);
+        }
+    }
+    struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     if (rule != NULL && rule->action.type != LB_FORWARD) {
@@ -688,5 +734,5 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
         lb_affinity_give(w, route.affinity);
         return answer(c, l, NULL, 503, bytes, count);
     }
-    return forward(c, l, &route, bytes, count);
+    return forward(c, l, rule, &route, bytes, count);
 }

@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "lb/affinity.h"
 #include "lb/control.h"
+#include "regex/regex.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -107,6 +108,7 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
     lb_cookies_set_key(&w->cookies, &conf->cookie_key);
     lb_pools_adopt(w);
     lb_listenings_adopt(w);
+    lb_gates_adopt(w);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -120,6 +122,9 @@ static void close_clients(struct lb_worker *w, bool all)
         }
         if (c->exchange != NULL) {
             lb_exchange_abort(c->exchange, 0);
+        }
+        if (is_idle) {
+            lb_client_say_goodbye(c);
         }
         lb_client_close(c);
     }
@@ -232,6 +237,8 @@ static void free_worker(struct lb_worker *w)
     mem_free(w->listenings);
     mem_free(w->scratch);
     mem_free(w->head_room);
+    lb_tls_room_fini(&w->tls_room);
+    regex_scratch_free(w->regex_scratch);
     lb_blocks_fini(&w->blocks);
     ev_wake_close(&w->wake);
     ev_loop_close(&w->loop);
@@ -241,6 +248,7 @@ static void free_worker(struct lb_worker *w)
 static void init_lists(struct lb_worker *w)
 {
     list_init(&w->clients);
+    list_init(&w->held);
     list_init(&w->dead_clients);
     list_init(&w->dead_upstreams);
     list_init(&w->dead_exchanges);
@@ -271,6 +279,8 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     if (e == ERR_OK) {
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
+        lb_tls_room_init(&w->tls_room, &w->blocks);
+        w->regex_scratch = regex_scratch_new();
         e = start_thread(op, w);
     }
     if (e != ERR_OK) {
