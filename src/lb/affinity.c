@@ -211,12 +211,23 @@ static void choose_target(struct lb_worker *w, const struct lb_group *g, const s
 static struct lb_affinity *take(struct lb_worker *w)
 {
     if (list_is_empty(&w->free_affinities)) {
-        return MEM_NEW(struct lb_affinity);
+        struct lb_affinities *more = MEM_NEW(struct lb_affinities);
+        list_add_tail(&w->affinities, &more->node);
+        for (size_t i = 0; i < ARRAY_COUNT(more->items); i++) {
+            list_add_tail(&w->free_affinities, &more->items[i].node);
+        }
     }
     struct lb_affinity *a = CONTAINER_OF(w->free_affinities.next, struct lb_affinity, node);
     list_remove(&a->node);
     *a = (struct lb_affinity){0};
     return a;
+}
+
+void lb_affinities_free(struct lb_worker *w)
+{
+    LIST_FOR (several, &w->affinities, struct lb_affinities, node) {
+        mem_free(several);
+    }
 }
 
 void lb_affinity_give(struct lb_worker *w, struct lb_affinity *a)

@@ -221,9 +221,7 @@ static void free_worker(struct lb_worker *w)
     LIST_FOR (c, &w->free_clients, struct lb_client, node) {
         mem_free(c);
     }
-    LIST_FOR (a, &w->free_affinities, struct lb_affinity, node) {
-        mem_free(a);
-    }
+    lb_affinities_free(w);
     for (uint32_t i = 0; i < w->pool_count; i++) {
         mem_free(w->pools[i]);
     }
@@ -256,6 +254,7 @@ static void init_lists(struct lb_worker *w)
     list_init(&w->free_upstreams);
     list_init(&w->free_exchanges);
     list_init(&w->free_affinities);
+    list_init(&w->affinities);
 }
 
 enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint32_t id)
