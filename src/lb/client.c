@@ -17,11 +17,12 @@ const struct lb_listener *lb_client_listener(const struct lb_client *c)
     return l != NULL && l->serial == c->listener_serial ? l : NULL;
 }
 
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX])
 {
-    static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
     struct net_addr addr = {0};
-    if (memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) == 0) {
+    if (!c->is_ipv6) {
         addr.len = sizeof(addr.v4);
         addr.v4.sin_family = AF_INET;
         memcpy(&addr.v4.sin_addr, c->peer + 12, 4);
@@ -88,15 +89,10 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->state = LB_CLIENT_OPEN;
     lb_addr_bytes(peer, c->peer);
     c->peer_port = net_addr_port(peer);
+    c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     list_add_tail(&w->clients, &c->node);
     w->client_count++;
-    struct lbstats_block *b = lb_count_block(w, c->slot);
-    if (b != NULL) {
-        lbstats_begin(b);
-        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
-        lbstats_end(b);
-    }
+    lb_count_accepted(c);
     const struct lb_listener *listener = lb_client_listener(c);
     if (listener != NULL && listener->tls != NULL) {
         if (!lb_client_start_tls(c, listener)) {
@@ -318,7 +314,9 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 static void refuse_head(struct lb_client *c)
 {
     const struct h1_head *h = &c->worker->request_head;
-    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    if (h->verdict > H1_COMPLIANT) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    }
     lb_count_own(c, NULL, h->status);
     lb_reply_error(c, h->status, false, true);
 }
