@@ -202,6 +202,7 @@ struct lb_worker {
     struct list free_upstreams;
     struct list free_exchanges;
     struct list free_affinities;
+    struct list affinities; /* of lb_affinities, which hold them */
     struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
@@ -263,7 +264,7 @@ uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
 /* The same seven days from now: what ALB's cookies carry. */
-struct str lb_worker_expires(struct lb_worker *w);
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
