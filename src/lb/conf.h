@@ -69,6 +69,7 @@ struct lb_range {
 
 struct lb_check {
     bool is_on;
+    bool is_tls;
     uint16_t port; /* 0: the target's own */
     struct str path;
     dur_t interval; /* as configured */
@@ -88,6 +89,7 @@ struct lb_group {
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
     bool is_least_outstanding;
+    bool is_tls; /* targets speak HTTPS */
     dur_t drain;
     struct lb_check check;
     struct lb_target *targets; /* those that drain come last */
@@ -190,6 +192,9 @@ struct lb_listener {
     char port_text[6];
     uint16_t port;
     struct lb_tls_site *tls; /* NULL: plain */
+    unsigned told_facts;     /* bits 1 << enum lb_tls_fact: what targets are told of it */
+    bool has_own_names;      /* some fact has a header of another name */
+    struct str *fact_names;  /* by enum lb_tls_fact */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;

@@ -58,20 +58,20 @@
 #define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
 
 /* TLS: one recv an event, up to four records in one send. */
-#define LB_TLS_PLAIN_BYTES        ((size_t)16384)                     /* RFC 8446 5.1: of a record */
-#define LB_TLS_RECORD_BYTES       (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
-#define LB_TLS_BATCH              4                                   /* records */
-#define LB_TLS_IN_BYTES           ((size_t)64 * 1024)
-#define LB_TLS_OUT_BYTES          (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
-#define LB_TLS_HANDSHAKE_TIMEOUT  DUR_S(10)   /* ALB, on both sides */
-#define LB_TLS_SHAKES_FOR         DUR_US(500) /* of one turn; then requests have their turn */
-#define LB_TLS_TICKET_ROTATION    DUR_S(4 * 3600)
-#define LB_TLS_TICKET_LIFE_S      (8 * 3600) /* so that two older keys open every living ticket */
-#define LB_TLS_CERTIFICATES_MAX   200        /* of one listener */
-#define LB_TLS_NAMES_MAX          500        /* of one certificate; ACM has at most 100 */
-#define LB_TLS_PEM_BYTES_MAX      (512 * 1024)
-#define LB_TLS_STORE_BYTES_MAX    (16 * 1024 * 1024) /* authorities and revocation lists */
-#define LB_TLS_CLIENT_CHAIN_MAX   4                  /* ALB: depth of a client's chain */
+#define LB_TLS_PLAIN_BYTES       ((size_t)16384)                     /* RFC 8446 5.1: of a record */
+#define LB_TLS_RECORD_BYTES      (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
+#define LB_TLS_BATCH             4                                   /* records */
+#define LB_TLS_IN_BYTES          ((size_t)64 * 1024)
+#define LB_TLS_OUT_BYTES         (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
+#define LB_TLS_HANDSHAKE_TIMEOUT DUR_S(10)   /* ALB, on both sides */
+#define LB_TLS_SHAKES_FOR        DUR_US(500) /* of one turn; then requests have their turn */
+#define LB_TLS_TICKET_ROTATION   DUR_S(4 * 3600)
+#define LB_TLS_TICKET_LIFE_S     (8 * 3600) /* so that two older keys open every living ticket */
+#define LB_TLS_CERTIFICATES_MAX  200        /* of one listener */
+#define LB_TLS_NAMES_MAX         500        /* of one certificate; ACM has at most 100 */
+#define LB_TLS_PEM_BYTES_MAX     (512 * 1024)
+#define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
+#define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
 
 #define LB_IDLE_TIMEOUT_DEFAULT_S      60
 #define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600

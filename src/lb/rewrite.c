@@ -2,6 +2,7 @@
  * are copied when they belong to the message and not to the connection. */
 
 #include "lb/rule.h"
+#include "lb/tls_facts.h"
 #include "lb/transform.h"
 #include "lb/worker.h"
 
@@ -194,16 +195,13 @@ static bool is_plain_name(struct str name)
     return true;
 }
 
-static void copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t handled,
-                        bool drops_invalid)
+static void copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t handled)
 {
     for (size_t i = 0; i < h->field_count; i++) {
         const struct h1_field *f = &h->fields[i];
-        bool is_dropped = f->flags != 0 || (handled >> f->name & 1u) != 0;
-        if (is_dropped || (drops_invalid && !is_plain_name(h1_field_name(h, f)))) {
-            continue;
+        if (f->flags == 0 && (handled >> f->name & 1u) == 0) {
+            h1_write_parsed_field(w, h, f);
         }
-        h1_write_parsed_field(w, h, f);
     }
 }
 
@@ -225,7 +223,7 @@ static void copy_response_fields(struct h1_writer *w, const struct h1_head *h,
                                  const struct lb_listener *l)
 {
     if (!l->edits_responses) {
-        copy_fields(w, h, 1u << H1_CONTENT_LENGTH, false);
+        copy_fields(w, h, 1u << H1_CONTENT_LENGTH);
         return;
     }
     for (size_t i = 0; i < h->field_count; i++) {
@@ -254,6 +252,68 @@ static bool transform(struct lb_client *c, const struct lb_rule *rule, struct lb
                                 w->head_room + LB_SCRATCH_BYTES - LB_TRANSFORM_ROOM_BYTES, ret);
 }
 
+/* ---- TLS of the client ----------------------------------------------------------------------- */
+
+/* "x-amzn-mtls-..." and "x-amzn-tls-...", with "_" for "-" as well: many targets see no difference.
+ */
+static bool is_tls_fact(struct str name)
+{
+    static const struct str prefixes[] = {STR_INIT("x-amzn-mtls-"), STR_INIT("x-amzn-tls-")};
+    if (name.len < 12 || (name.ptr[0] | 0x20) != 'x' || (name.ptr[2] | 0x20) != 'a') {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++) {
+        size_t at = 0;
+        while (at < prefixes[i].len &&
+               (name.ptr[at] == '_' ? '-' : str_lower_char(name.ptr[at])) == prefixes[i].ptr[at]) {
+            at++;
+        }
+        if (at == prefixes[i].len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_own_name(const struct lb_listener *l, struct str name)
+{
+    for (size_t i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        if (str_equal_nocase(name, l->fact_names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a client itself says of its TLS is never passed on. */
+static void copy_request_fields(struct h1_writer *w, const struct h1_head *h,
+                                const struct lb_listener *l)
+{
+    for (size_t i = 0; i < h->field_count; i++) {
+        const struct h1_field *f = &h->fields[i];
+        if (f->flags != 0 || (handled_request >> f->name & 1u) != 0) {
+            continue;
+        }
+        struct str name = h1_field_name(h, f);
+        bool is_dropped = (f->name == H1_OTHER && is_tls_fact(name)) ||
+                          (l->has_own_names && is_own_name(l, name)) ||
+                          (l->drops_invalid && !is_plain_name(name));
+        if (!is_dropped) {
+            h1_write_parsed_field(w, h, f);
+        }
+    }
+}
+
+static void write_tls_facts(struct h1_writer *w, struct lb_tls *tls, const struct lb_listener *l)
+{
+    const struct lb_tls_facts *facts = lb_tls_facts(tls);
+    for (unsigned i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        if ((l->told_facts >> i & 1) != 0 && facts->values[i].len > 0) {
+            h1_write_field(w, l->fact_names[i], facts->values[i]);
+        }
+    }
+}
+
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
                                    const struct lb_rule *rule, struct h1_writer *ret_writer)
 {
@@ -277,13 +337,16 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     }
     h1_write_raw(w, STR(" HTTP/1.1\r\n"));
     write_host(w, str_is_set(to.host) ? to.host : h1_str(h, h->host), l);
-    copy_fields(w, h, handled_request, l->drops_invalid);
+    copy_request_fields(w, h, l);
     write_framing(w, h);
     write_forwarded_for(w, c, l, h);
     h1_write_raw(w, l->tls == NULL ? STR("X-Forwarded-Proto: http\r\n")
                                    : STR("X-Forwarded-Proto: https\r\n"));
     write_raw_field(w, STR("X-Forwarded-Port: "), str_of(l->port_text), STR(""));
     write_trace(w, c->worker, h);
+    if (l->told_facts != 0 && c->tls != NULL) {
+        write_tls_facts(w, c->tls, l);
+    }
     if (h->is_websocket) {
         h1_write_raw(w, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));
     }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "lb/control.h"
+#include "lb/tls_target.h"
 #include "regex/regex.h"
 
 #include <sched.h>
@@ -204,6 +205,9 @@ static void free_worker(struct lb_worker *w)
         mem_free(c);
     }
     for (uint32_t i = 0; i < w->pool_count; i++) {
+        if (w->pools[i] != NULL) {
+            lb_tls_session_drop(&w->pools[i]->session);
+        }
         mem_free(w->pools[i]);
     }
     for (uint32_t i = 0; i < w->listening_count; i++) {
