@@ -55,14 +55,14 @@ static dur_t idle_timeout(const struct lb_client *c)
 
 static void on_timer(struct ev_timer *t);
 
-static void wait_at_most(struct lb_client *c, dur_t at_most)
+void lb_client_wait_at_most(struct lb_client *c, dur_t at_most)
 {
     ev_timer_set(&c->worker->loop, &c->timer, at_most, on_timer);
 }
 
 void lb_client_wait(struct lb_client *c)
 {
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
 }
 
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
@@ -103,10 +103,10 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
             lb_client_close(c);
             return;
         }
-        wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+        lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
         return;
     }
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
 }
 
 void lb_client_close(struct lb_client *c)
@@ -119,6 +119,9 @@ void lb_client_close(struct lb_client *c)
     c->state = LB_CLIENT_DEAD;
     lb_tls_free(c->tls);
     c->tls = NULL;
+    if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_leave(c);
+    }
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
     ev_defer_cancel(&c->resume);
@@ -175,7 +178,7 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
             lose_client(c); /* the reader stops when something waits, so this is past all limits */
             return false;
         }
-        wait_at_most(c, idle_timeout(c));
+        lb_client_wait_at_most(c, idle_timeout(c));
         lb_client_arm(c);
     }
     return true;
@@ -198,7 +201,7 @@ static void close_gently(struct lb_client *c)
     }
     c->state = LB_CLIENT_LINGER;
     (void)shutdown(c->fd.fd, SHUT_WR);
-    wait_at_most(c, LB_LINGER_TIMEOUT);
+    lb_client_wait_at_most(c, LB_LINGER_TIMEOUT);
     lb_client_arm(c);
 }
 
@@ -214,7 +217,7 @@ static void flush(struct lb_client *c)
         c->back->at += (uint32_t)(before - waiting.len);
         if (waiting.len > 0) {
             if (waiting.len < before) {
-                wait_at_most(c, idle_timeout(c));
+                lb_client_wait_at_most(c, idle_timeout(c));
             }
             return;
         }
@@ -258,7 +261,7 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return c->back == NULL || c->state == LB_CLIENT_LINGER;
+        return (c->back == NULL && c->hold != LB_HOLD_WAITS) || c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
         return lb_exchange_wants_body(ex);
@@ -279,7 +282,8 @@ void lb_client_arm(struct lb_client *c)
         wanted |= EV_WRITE;
     }
     /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
-    if ((wanted & EV_READ) != 0 || (c->exchange != NULL && c->exchange->request.is_done)) {
+    if ((wanted & EV_READ) != 0 || c->hold == LB_HOLD_WAITS ||
+        (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
     }
     if (c->tls != NULL) {
@@ -303,7 +307,7 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 {
     if (c->ahead == NULL) {
         c->head_since = ev_now(&c->worker->loop);
-        wait_at_most(c, LB_HEAD_TIMEOUT);
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
     } else {
         lb_block_give(&c->worker->blocks, c->ahead);
         c->ahead = NULL;
@@ -323,7 +327,8 @@ static void refuse_head(struct lb_client *c)
 static void take_requests(struct lb_client *c, char *bytes, size_t count)
 {
     struct lb_worker *w = c->worker;
-    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL) {
+    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL &&
+           c->hold != LB_HOLD_WAITS) {
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD) {
@@ -359,6 +364,11 @@ static size_t load_ahead(struct lb_client *c)
     return waiting;
 }
 
+void lb_client_resume(struct lb_client *c)
+{
+    ev_defer(&c->worker->loop, &c->resume, resume);
+}
+
 static void resume(struct ev_defer *d)
 {
     struct lb_client *c = CONTAINER_OF(d, struct lb_client, resume);
@@ -376,7 +386,7 @@ void lb_client_next(struct lb_client *c, bool may_stay)
         lb_client_finish(c, false);
         return;
     }
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
     if (c->ahead != NULL) {
         ev_defer(&c->worker->loop, &c->resume, resume);
     }
@@ -437,7 +447,7 @@ static void on_readable(struct lb_client *c)
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
     } else if (ex == NULL) {
-        if (c->back == NULL && !ev_defer_is_pending(&c->resume)) {
+        if (wants_read(c) && !ev_defer_is_pending(&c->resume)) {
             read_requests(c);
         }
     } else if (ex->is_tunnel) {
@@ -449,6 +459,13 @@ static void on_readable(struct lb_client *c)
     } else if (lb_block_waiting(c->ahead) < LB_PIPELINE_BYTES_MAX) {
         read_ahead(c);
     }
+}
+
+/* Its request is with us or the target: a client that closes now wants no answer. */
+static bool waits_for_us(const struct lb_client *c)
+{
+    const struct lb_exchange *ex = c->exchange;
+    return ex == NULL ? c->hold == LB_HOLD_WAITS : ex->request.is_done && !ex->is_tunnel;
 }
 
 static void on_client(struct ev_fd *fd, unsigned ready)
@@ -466,9 +483,7 @@ static void on_client(struct ev_fd *fd, unsigned ready)
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
-    bool is_lost =
-        (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && c->exchange != NULL &&
-                                     c->exchange->request.is_done && !c->exchange->is_tunnel);
+    bool is_lost = (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && waits_for_us(c));
     if (is_lost) {
         lose_client(c);
         return;
@@ -494,6 +509,8 @@ static void on_timer(struct ev_timer *t)
         lb_client_close(c);
     } else if (ex != NULL && !ex->request.is_done && lb_exchange_wants_body(ex)) {
         lb_exchange_too_slow(ex);
+    } else if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_expire(c);
     } else if (ex == NULL && c->ahead != NULL) {
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);

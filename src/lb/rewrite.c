@@ -1,6 +1,7 @@
 /* New heads from what was understood of the old ones. Framing is always written anew; other lines
  * are copied when they belong to the message and not to the connection. */
 
+#include "lb/affinity.h"
 #include "lb/rule.h"
 #include "lb/tls_facts.h"
 #include "lb/transform.h"
@@ -369,6 +370,9 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
         }
     } else if (!ex->is_http10) {
         h1_write_raw(out, STR("Transfer-Encoding: chunked\r\n"));
+    }
+    if (ex->affinity != NULL && (h->status >= 200 || ex->is_tunnel)) {
+        lb_affinity_write(w, ex, out);
     }
     if (ex->is_tunnel) {
         h1_write_raw(out, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));

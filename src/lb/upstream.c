@@ -6,6 +6,7 @@
 #include "lb/control.h"
 #include "lb/tls_site.h"
 #include "lb/tls_target.h"
+#include "lb/tunnel.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -57,6 +58,29 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
     pool->is_tls = g->is_tls;
+    pool->closes_tunnels = t->is_draining && g->closes_websockets;
+}
+
+static void close_tunnels(struct lb_pool *pool)
+{
+    LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
+        if (ex->is_tunnel) {
+            lb_tunnel_drain(ex);
+        }
+    }
+}
+
+/* The target is gone though it had not finished: control, which has a clock of its own, found that
+ * its delay is over. One that goes before that finishes what it has. */
+static void end_drain(const struct lb_worker *w, struct lb_pool *pool)
+{
+    mono_t soon = mono_add(ev_now(&w->loop), LB_DRAIN_CLOCKS_APART);
+    if (pool->peer == NULL || atomic_load(&pool->peer->drain_until_us) > soon.us) {
+        return;
+    }
+    LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
+        lb_exchange_expire(ex);
+    }
 }
 
 void lb_pools_adopt(struct lb_worker *w)
@@ -75,6 +99,11 @@ void lb_pools_adopt(struct lb_worker *w)
         bool is_gone = pool->version != w->conf->version;
         if (is_gone || pool->is_draining) {
             close_idle(pool);
+        }
+        if (is_gone && pool->is_draining) {
+            end_drain(w, pool);
+        } else if (pool->closes_tunnels) {
+            close_tunnels(pool);
         }
         if (is_gone && list_is_empty(&pool->busy)) {
             pool->peer = NULL; /* it may be freed from now on */

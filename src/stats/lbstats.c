@@ -25,6 +25,7 @@ struct slot {
     uint32_t incarnation;
     int64_t retired_us; /* mono_t */
     uint64_t hosts;     /* healthy << 32 | unhealthy */
+    uint64_t anomalies; /* anomalous << 32 | mitigated */
     char load_balancer[LBSTATS_NAME_MAX];
     char target_group[LBSTATS_NAME_MAX];
 };
@@ -289,6 +290,7 @@ static void take_slot(struct lbstats *s, uint32_t at, struct str load_balancer,
         memset(lbstats_block(s, at, row), 0, sizeof(struct lbstats_block));
     }
     slot->hosts = 0;
+    slot->anomalies = 0;
     slot->retired_us = 0;
     (void)str_to_c(load_balancer, slot->load_balancer, LBSTATS_NAME_MAX);
     (void)str_to_c(target_group, slot->target_group, LBSTATS_NAME_MAX);
@@ -330,6 +332,7 @@ void lbstats_slot_retire(struct lbstats *s, uint32_t slot, mono_t now)
         r->slots[slot].retired_us = now.us;
         set_state(&r->slots[slot], SLOT_RETIRED);
         __atomic_store_n(&r->slots[slot].hosts, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&r->slots[slot].anomalies, 0, __ATOMIC_RELAXED);
     }
     unlock_table(r);
 }
@@ -340,6 +343,14 @@ void lbstats_hosts_set(struct lbstats *s, uint32_t slot, uint32_t healthy_count,
     CHECK(slot < LBSTATS_SLOTS_MAX);
     __atomic_store_n(&s->region->slots[slot].hosts, (uint64_t)healthy_count << 32 | unhealthy_count,
                      __ATOMIC_RELAXED);
+}
+
+void lbstats_anomalies_set(struct lbstats *s, uint32_t slot, uint32_t anomalous_count,
+                           uint32_t mitigated_count)
+{
+    CHECK(slot < LBSTATS_SLOTS_MAX);
+    __atomic_store_n(&s->region->slots[slot].anomalies,
+                     (uint64_t)anomalous_count << 32 | mitigated_count, __ATOMIC_RELAXED);
 }
 
 /* ---- rows -------------------------------------------------------------------------------------
@@ -478,6 +489,9 @@ bool lbstats_read(const struct lbstats *s, uint32_t slot, struct lbstats_reading
     uint64_t hosts = __atomic_load_n(&at->hosts, __ATOMIC_RELAXED);
     sum->healthy_count = (uint32_t)(hosts >> 32);
     sum->unhealthy_count = (uint32_t)hosts;
+    uint64_t anomalies = __atomic_load_n(&at->anomalies, __ATOMIC_RELAXED);
+    sum->anomalous_count = (uint32_t)(anomalies >> 32);
+    sum->mitigated_count = (uint32_t)anomalies;
     uint32_t rows = __atomic_load_n(&r->rows_used, __ATOMIC_ACQUIRE);
     for (uint32_t row = 0; row < rows; row++) {
         struct lbstats_block copy;

@@ -76,6 +76,10 @@ void lbstats_slot_retire(struct lbstats *s, uint32_t slot, mono_t now);
 void lbstats_hosts_set(struct lbstats *s, uint32_t slot, uint32_t healthy_count,
                        uint32_t unhealthy_count);
 
+/* Targets that fail more often than the others, and those that get fewer requests for it. */
+void lbstats_anomalies_set(struct lbstats *s, uint32_t slot, uint32_t anomalous_count,
+                           uint32_t mitigated_count);
+
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
@@ -144,6 +148,8 @@ struct lbstats_reading {
     uint32_t incarnation;
     uint32_t healthy_count; /* hosts, now; 0 for a balancer's own slot */
     uint32_t unhealthy_count;
+    uint32_t anomalous_count;
+    uint32_t mitigated_count;
     uint64_t counters[LBSTATS_COUNTER_COUNT]; /* sums over all rows */
     struct lbstats_hist response_time;        /* TargetResponseTime */
 };

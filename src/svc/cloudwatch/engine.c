@@ -40,6 +40,7 @@ static const struct {
     [LBSTATS_REJECTED] = {EACH_IS_ONE, false, CLOUDWATCH_STANDARD_UNIT_COUNT},
     [LBSTATS_PROCESSED_BYTES] = {AMOUNT, false, CLOUDWATCH_STANDARD_UNIT_BYTES},
     [LBSTATS_NON_COMPLIANT] = {EACH_IS_ONE, false, CLOUDWATCH_STANDARD_UNIT_COUNT},
+    [LBSTATS_NON_STICKY] = {EACH_IS_ONE, false, CLOUDWATCH_STANDARD_UNIT_COUNT},
     [LBSTATS_ACTIVE_CONNECTIONS] = {LEVEL, false, CLOUDWATCH_STANDARD_UNIT_COUNT},
 };
 
@@ -301,6 +302,12 @@ static enum err put_group(const struct window *w, const struct growth *g)
         return ERR_OK;
     }
     TRY(put_level(w, g, BY_BALANCER_AND_GROUP, STR("HealthyHostCount"), r->healthy_count));
+    if (r->anomalous_count > 0) {
+        TRY(put_level(w, g, BY_BALANCER_AND_GROUP, STR("AnomalousHostCount"), r->anomalous_count));
+    }
+    if (r->mitigated_count > 0) {
+        TRY(put_level(w, g, BY_BALANCER_AND_GROUP, STR("MitigatedHostCount"), r->mitigated_count));
+    }
     return put_level(w, g, BY_BALANCER_AND_GROUP, STR("UnHealthyHostCount"), r->unhealthy_count);
 }
 
