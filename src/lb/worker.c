@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "lb/affinity.h"
 #include "lb/control.h"
+#include "lb/tls_target.h"
 #include "regex/regex.h"
 
 #include <sched.h>
@@ -223,6 +224,9 @@ static void free_worker(struct lb_worker *w)
     }
     lb_affinities_free(w);
     for (uint32_t i = 0; i < w->pool_count; i++) {
+        if (w->pools[i] != NULL) {
+            lb_tls_session_drop(&w->pools[i]->session);
+        }
         mem_free(w->pools[i]);
     }
     lb_cookies_fini(&w->cookies);

@@ -130,7 +130,11 @@ static void publish(struct box *box, struct str line)
         e = lb_publish(&op, box->lb, &snapshot);
     }
     if (e != ERR_OK) {
-        printf("{\"refused\":\"%s\"}\n", op.note.text);
+        printf("{\"refused\":\"");
+        for (const char *c = op.note.text; *c != '\0'; c++) {
+            printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+        }
+        printf("\"}\n");
     }
 }
 
