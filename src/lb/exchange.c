@@ -506,7 +506,8 @@ static bool may_stay_open(const struct lb_client *c, const struct lb_listener *l
 {
     const struct lb_worker *w = c->worker;
     dur_t age = mono_since(ev_now(&w->loop), c->accepted_at);
-    return w->request_head.wants_keep_alive && !ends_connections(&w->request_head, l) && !w->is_stopping && age.us < l->client_keep_alive.us;
+    return w->request_head.wants_keep_alive && !ends_connections(&w->request_head, l) &&
+           !w->is_stopping && age.us < l->client_keep_alive.us;
 }
 
 /* An answer of our own; reads past the body when it is here, else the connection ends. */
