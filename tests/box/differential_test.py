@@ -15,6 +15,7 @@ SEED = int(os.environ.get("DIFFERENTIAL_SEED", "20261120"))
 PARALLEL = 256
 QUIET_S = 2
 PROBES = 8
+STARTS = 16  # in one turn
 PROBE = [b"GET /probe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
 HANGS_S = 30
 
@@ -203,9 +204,9 @@ class Talks:
                 self.answered.append(talk.began)
             self.end(talk)
 
-    def end_quiet_ones(self):
-        now = time.monotonic()
-        quiet = [t for t in self.open.values() if t.index is not None and not t.segments and now - t.since > QUIET_S]
+    def end_quiet_ones(self, read_at):
+        """read_at: when everything that had come was read."""
+        quiet = [t for t in self.open.values() if t.index is not None and not t.segments and read_at - t.since > QUIET_S]
         for talk in quiet:
             if sum(began > talk.since + QUIET_S / 2 for began in self.answered[-200:]) >= PROBES:
                 self.end(talk)
@@ -214,15 +215,16 @@ class Talks:
 
     def run(self):
         while self.waiting or any(t.index is not None for t in self.open.values()):
-            while self.waiting and len(self.open) < PARALLEL:
+            for _ in range(min(STARTS, len(self.waiting), PARALLEL - len(self.open))):
                 self.start(*self.waiting.pop())
             for talk in list(self.open.values()):
                 if talk.segments:
                     talk.send()
             is_busy = any(t.segments for t in self.open.values())
+            polled_at = time.monotonic()
             for fd, _ in self.poll.poll(0 if is_busy else 0.01):
                 self.read(self.open[fd])
-            self.end_quiet_ones()
+            self.end_quiet_ones(polled_at)
         for talk in list(self.open.values()):
             self.end(talk)
         return self.results
