@@ -1,9 +1,12 @@
 /* From the snapshot that control sends to the form that workers use. Two passes: everything is
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
-#include "lb/conf.h"
+#include "lb/conf_build.h"
+#include "lb/challenge.h"
 #include "lb/registry.h"
-#include "lb/rule.h"
+#include "lb/rule_index.h"
+#include "lb/tls.h"
+#include "lb/tls_site.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -15,11 +18,13 @@ struct build {
     struct op *op;
     struct lb_conf *conf;
     struct arena *arena;
+    struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key)
 {
     for (size_t i = 0; i < attributes->count; i++) {
         if (str_equal(attributes->items[i].key, key)) {
@@ -29,12 +34,28 @@ static struct str attribute(const struct lbconf_attributes *attributes, struct s
     return STR_NONE;
 }
 
+static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+{
+    return lb_attribute(attributes, key);
+}
+
+enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attributes,
+                             struct str key, uint64_t most, uint64_t *in_out)
+{
+    struct str text = lb_attribute(attributes, key);
+    if (text.len > 0 && !str_parse_u64(text, most, in_out)) {
+        return op_fail(op, ERR_INPUT, "attribute %.*s has the value \"%.*s\"", STR_ARG(key),
+                       STR_ARG(text));
+    }
+    return ERR_OK;
+}
+
 static enum err attribute_seconds(struct build *b, const struct lbconf_attributes *attributes,
                                   struct str key, uint64_t otherwise, dur_t *ret)
 {
     struct str text = attribute(attributes, key);
     uint64_t seconds = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, 1000000, &seconds)) {
+    if (text.len > 0 && !str_parse_u64(text, 1000000, &seconds)) {
         return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not seconds",
                        STR_ARG(key), STR_ARG(text));
     }
@@ -163,10 +184,13 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
-    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
-                                           STR("least_outstanding_requests"));
+    TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
+    g->waits_fully =
+        attribute_is(&in->attributes, STR("hitless.deregistration_delay.full_wait"), STR("true"));
+    g->closes_websockets =
+        attribute_is(&in->attributes, STR("hitless.websocket.drain"), STR("close"));
     TRY(read_check(b, in, &g->check));
     for (size_t i = 0; i < in->targets.count; i++) {
         TRY(check_target(b, in->arn, &in->targets.items[i]));
@@ -194,6 +218,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
+    lb_conf_set_threshold(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -207,7 +232,7 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-static bool read_cidr(struct str text, struct lb_cidr *ret)
+bool lb_cidr_read(struct str text, struct lb_cidr *ret)
 {
     struct str host = text;
     struct str bits_text = STR_NONE;
@@ -232,10 +257,22 @@ static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!read_cidr(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
+    }
+    return ERR_OK;
+}
+
+static enum err read_regexes(struct build *b, const struct lbconf_condition *in,
+                             struct lb_condition *c)
+{
+    c->regex_count = in->regex_values.count;
+    c->regexes = ARENA_ARRAY(b->arena, const struct regex *, c->regex_count);
+    for (size_t i = 0; i < c->regex_count; i++) {
+        TRY(lb_regex_take(b->op, b->registry, b->conf, in->regex_values.items[i],
+                          c->field != LB_PATH, &c->regexes[i]));
     }
     return ERR_OK;
 }
@@ -253,9 +290,10 @@ static enum err read_condition(struct build *b, const struct lbconf_condition *i
     }
     c->field = fields[known].field;
     c->count = c->field == LB_QUERY ? in->pairs.count : in->values.count;
-    if (c->count == 0 || c->count > LB_VALUES_MAX) {
+    size_t alternatives = c->count + in->regex_values.count;
+    if (alternatives == 0 || alternatives > LB_VALUES_MAX) {
         return op_fail(b->op, ERR_LIMIT, "condition %.*s has %zu values", STR_ARG(in->field),
-                       c->count);
+                       alternatives);
     }
     if (c->field == LB_SOURCE_IP) {
         return read_cidrs(b, in, c);
@@ -273,7 +311,21 @@ static enum err read_condition(struct build *b, const struct lbconf_condition *i
     for (size_t i = 0; i < c->count; i++) {
         c->values[i] = arena_str(b->arena, in->values.items[i]);
     }
-    return ERR_OK;
+    return read_regexes(b, in, c);
+}
+
+static enum err read_transform(struct build *b, const struct lbconf_transform *in,
+                               struct lb_rule *rule)
+{
+    bool is_host = STR_IS(in->type, "host-header-rewrite");
+    if (!is_host && !STR_IS(in->type, "url-rewrite")) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "transform \"%.*s\" is not known",
+                       STR_ARG(in->type));
+    }
+    struct lb_transform *t = is_host ? &rule->host_transform : &rule->url_transform;
+    t->replace = arena_str(b->arena, in->replace);
+    rule->has_transforms = true;
+    return lb_regex_take(b->op, b->registry, b->conf, in->regex, is_host, &t->regex);
 }
 
 static enum err read_forward(struct build *b, const struct lbconf_action *in, struct lb_action *a)
@@ -315,10 +367,12 @@ static struct str copy_or(struct build *b, struct str text, struct str otherwise
     return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
 }
 
-static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+static enum err read_action(struct build *b, const struct lbconf_listener *listener,
+                            const struct lbconf_action *in, struct lb_action *a)
 {
     if (STR_IS(in->type, "forward")) {
-        return read_forward(b, in, a);
+        TRY(read_forward(b, in, a));
+        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
     }
     if (STR_IS(in->type, "fixed-response")) {
         a->type = LB_FIXED;
@@ -342,7 +396,8 @@ static enum err read_action(struct build *b, const struct lbconf_action *in, str
     return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
 }
 
-static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
+                          const struct lbconf_rule *in, struct lb_rule *rule)
 {
     rule->arn = arena_str(b->arena, in->arn);
     rule->priority = OPT_OR(in->priority, 0);
@@ -359,7 +414,10 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->conditions.count; i++) {
         TRY(read_condition(b, &in->conditions.items[i], &rule->conditions[i]));
     }
-    return read_action(b, &in->actions.items[0], &rule->action);
+    for (size_t i = 0; i < in->transforms.count; i++) {
+        TRY(read_transform(b, &in->transforms.items[i], rule));
+    }
+    return read_action(b, listener, &in->actions.items[0], &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -406,6 +464,60 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
 
+const struct lb_added_name lb_added_names[LB_ADDED_NAMES] = {
+    {STR_INIT("strict_transport_security"), STR_INIT("Strict-Transport-Security")},
+    {STR_INIT("access_control_allow_origin"), STR_INIT("Access-Control-Allow-Origin")},
+    {STR_INIT("access_control_allow_methods"), STR_INIT("Access-Control-Allow-Methods")},
+    {STR_INIT("access_control_allow_headers"), STR_INIT("Access-Control-Allow-Headers")},
+    {STR_INIT("access_control_allow_credentials"), STR_INIT("Access-Control-Allow-Credentials")},
+    {STR_INIT("access_control_expose_headers"), STR_INIT("Access-Control-Expose-Headers")},
+    {STR_INIT("access_control_max_age"), STR_INIT("Access-Control-Max-Age")},
+    {STR_INIT("content_security_policy"), STR_INIT("Content-Security-Policy")},
+    {STR_INIT("x_content_type_options"), STR_INIT("X-Content-Type-Options")},
+    {STR_INIT("x_frame_options"), STR_INIT("X-Frame-Options")},
+};
+
+/* Source: ELBv2 listener attributes routing.http.response.*; an empty value sets nothing. */
+static enum err read_added_fields(struct build *b, const struct lbconf_listener *in,
+                                  struct lb_listener *l)
+{
+    struct h1_writer w;
+    h1_writer_init(&w, arena_alloc(&b->op->arena, LB_ADDED_BYTES_MAX), LB_ADDED_BYTES_MAX);
+    for (uint32_t i = 0; i < LB_ADDED_NAMES; i++) {
+        struct str key = arena_printf(&b->op->arena, "routing.http.response.%.*s.header_value",
+                                      STR_ARG(lb_added_names[i].attribute));
+        struct str value = attribute(&in->attributes, key);
+        if (value.len > 0) {
+            h1_write_field(&w, lb_added_names[i].name, value);
+            l->added_mask |= 1u << i;
+        }
+    }
+    if (w.is_broken) {
+        return op_fail(b->op, ERR_INPUT,
+                       "listener %.*s has a response header with a line break or that is too long",
+                       STR_ARG(in->arn));
+    }
+    l->added_fields = arena_str(b->arena, str_make(w.ptr, w.len));
+    l->hides_server =
+        attribute_is(&in->attributes, STR("routing.http.response.server.enabled"), STR("false"));
+    l->edits_responses = l->hides_server || l->added_mask != 0;
+    return ERR_OK;
+}
+
+static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    bool offers_h2 = lb_h2_accept_hook != NULL &&
+                     !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
+    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
+}
+
+static void give_tls(struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        lb_tls_site_give(conf->listeners[i].tls);
+    }
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -414,7 +526,8 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         return op_fail(b->op, ERR_INPUT, "listener %.*s has the address \"%.*s\" port %d",
                        STR_ARG(in->arn), STR_ARG(in->address), port);
     }
-    if (!STR_IS(in->protocol, "HTTP")) {
+    bool is_tls = STR_IS(in->protocol, "HTTPS");
+    if (!is_tls && !STR_IS(in->protocol, "HTTP")) {
         return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol));
     }
@@ -423,22 +536,29 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                        STR_ARG(in->arn), in->rules.count, LB_RULES_MAX);
     }
     l->arn = arena_str(b->arena, in->arn);
+    l->key = arena_printf(b->arena, "%.*s %.*s %d", STR_ARG(in->arn), STR_ARG(in->address), port);
     l->dimension = balancer_dimension(b->arena, in->load_balancer);
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
+    l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
+    TRY(read_added_fields(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
-    return ERR_OK;
+    if (l->rule_count > LB_RULES_WALKED_MAX) {
+        l->rule_index = lb_rule_index_build(b->arena, l->rules, l->rule_count);
+    }
+    return is_tls ? take_tls(b, in, l) : ERR_OK;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -451,6 +571,10 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    b->groups = &in->target_groups;
+    TRY(lb_conf_read_key(b->op, b->registry, in, c));
+    TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
+    c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {
@@ -489,7 +613,7 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     }
     for (size_t i = 0; i < c->listener_count; i++) {
         struct lb_listener *l = &c->listeners[i];
-        struct lb_name *name = lb_name_take(r, &r->listeners, l->arn);
+        struct lb_name *name = lb_name_take(r, &r->listeners, l->key);
         l->index = name->index;
         l->serial = name->serial;
         name->last_version = c->version;
@@ -514,9 +638,11 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
 {
     struct lb_conf *conf = MEM_NEW(struct lb_conf);
     arena_init(&conf->arena);
-    struct build b = {.op = op, .conf = conf, .arena = &conf->arena};
+    struct build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
     enum err e = read_snapshot(&b, snapshot);
     if (e != ERR_OK) {
+        give_tls(conf);
+        lb_regexes_give(registry, conf);
         arena_fini(&conf->arena);
         mem_free(conf);
         return e;
@@ -539,8 +665,10 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         for (size_t j = 0; j < conf->listeners[i].rule_count; j++) {
             lb_name_give(&registry->rules, conf->listeners[i].rules[j].arn);
         }
-        lb_name_give(&registry->listeners, conf->listeners[i].arn);
+        lb_name_give(&registry->listeners, conf->listeners[i].key);
     }
+    give_tls(conf);
+    lb_regexes_give(registry, conf);
     arena_fini(&conf->arena);
     mem_free(conf);
 }
@@ -548,11 +676,17 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
 void lb_group_recount(struct lb_group *g)
 {
     unsigned healthy = 0;
+    int64_t slow_until_us = 0;
     for (size_t i = 0; i < g->usable_count; i++) {
-        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        const struct lb_peer *peer = g->targets[i].peer;
+        int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
         healthy += lb_health_takes_traffic(health);
+        int64_t since_us = atomic_load_explicit(&peer->slow_since_us, memory_order_relaxed);
+        int64_t until_us = since_us == 0 ? 0 : since_us + dur_scaled(g->slow_start).us;
+        slow_until_us = until_us > slow_until_us ? until_us : slow_until_us;
     }
     atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+    atomic_store_explicit(&g->slow_until_us, slow_until_us, memory_order_relaxed);
 }
 
 struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)

@@ -4,6 +4,9 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/rand.h"
+#include "lb/tls_site.h"
+#include "regex/regex.h"
 
 #include <unistd.h>
 
@@ -31,10 +34,14 @@ static void names_fini(struct lb_names *n)
 void lb_registry_init(struct lb_registry *r, size_t worker_count)
 {
     *r = (struct lb_registry){.worker_count = worker_count};
+    rand_bytes(r->own_key.bytes, sizeof(r->own_key.bytes));
     map_init(&r->listeners.by_key);
     map_init(&r->groups.by_key);
     map_init(&r->rules.by_key);
     map_init(&r->peers.by_key);
+    r->tls = MEM_NEW(struct lb_tls_share);
+    lb_tls_share_init(r->tls);
+    map_init(&r->regexes);
 }
 
 void lb_registry_fini(struct lb_registry *r)
@@ -43,6 +50,10 @@ void lb_registry_fini(struct lb_registry *r)
     names_fini(&r->groups);
     names_fini(&r->rules);
     names_fini(&r->peers);
+    lb_tls_share_fini(r->tls);
+    mem_free(r->tls);
+    CHECK(r->regexes.count == 0);
+    map_fini(&r->regexes);
 }
 
 struct lb_name *lb_name_take(struct lb_registry *r, struct lb_names *names, struct str key)
@@ -89,6 +100,8 @@ struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str g
         peer->group_arn = str_make(texts + key.len, group_arn.len);
         peer->host = str_make(texts + key.len + group_arn.len, host.len);
         peer->port = port;
+        peer->tag = lb_tag_of(peer->key);
+        atomic_store(&peer->share, LB_SHARE_WHOLE);
         peer->inflight = mem_alloc_array(r->worker_count, sizeof(*peer->inflight));
         CHECK(net_addr_parse_host(host, port, &peer->addr));
         peer->index = take_index(&r->peers);
@@ -104,6 +117,8 @@ void lb_peer_give(struct lb_registry *r, struct lb_peer *peer)
     CHECK(peer->ref_count > 0);
     if (--peer->ref_count == 0) {
         CHECK(peer->probe == NULL);
+        CHECK(lb_peer_inflight(peer, r->worker_count) == 0);
+        mem_free(peer->watch);
         (void)map_remove(&r->peers.by_key, peer->key);
         give_index(&r->peers, peer->index);
         mem_free(peer->inflight);
@@ -118,4 +133,50 @@ uint32_t lb_peer_inflight(const struct lb_peer *peer, size_t worker_count)
         sum += atomic_load_explicit(&peer->inflight[i].count, memory_order_relaxed);
     }
     return sum;
+}
+
+/* ---- regular expressions --------------------------------------------------------------------- */
+
+struct lb_regex {
+    struct regex *regex;
+    uint32_t ref_count;
+};
+
+struct lb_regex_use {
+    struct lb_regex *held;
+    struct str key;
+    struct lb_regex_use *next;
+};
+
+enum err lb_regex_take(struct op *op, struct lb_registry *r, struct lb_conf *conf,
+                       struct str pattern, bool ignore_case, const struct regex **ret)
+{
+    struct str key =
+        arena_printf(&conf->arena, "%c%.*s", ignore_case ? 'i' : 'c', STR_ARG(pattern));
+    struct lb_regex *held = map_find(&r->regexes, key);
+    if (held == NULL) {
+        struct regex *regex = NULL;
+        TRY(regex_compile(op, pattern, ignore_case, &regex));
+        held = MEM_NEW(struct lb_regex);
+        held->regex = regex;
+        (void)map_put(&r->regexes, key, held);
+    }
+    held->ref_count++;
+    struct lb_regex_use *use = ARENA_NEW(&conf->arena, struct lb_regex_use);
+    *use = (struct lb_regex_use){.held = held, .key = key, .next = conf->regexes};
+    conf->regexes = use;
+    *ret = held->regex;
+    return ERR_OK;
+}
+
+void lb_regexes_give(struct lb_registry *r, struct lb_conf *conf)
+{
+    for (struct lb_regex_use *use = conf->regexes; use != NULL; use = use->next) {
+        if (--use->held->ref_count == 0) {
+            (void)map_remove(&r->regexes, use->key);
+            regex_free(use->held->regex);
+            mem_free(use->held);
+        }
+    }
+    conf->regexes = NULL;
 }

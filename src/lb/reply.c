@@ -6,12 +6,19 @@
 
 #include <stdio.h>
 
-static void write_start(struct lb_worker *w, struct h1_writer *out, unsigned status)
+static void write_start(const struct lb_client *c, struct h1_writer *out, unsigned status)
 {
+    struct lb_worker *w = c->worker;
+    const struct lb_listener *l = lb_client_listener(c);
     h1_writer_init(out, w->head_room, LB_SCRATCH_BYTES);
     h1_write_status_line(out, status, STR_NONE);
-    h1_write_field(out, STR("Server"), STR("awselb/2.0"));
+    if (l == NULL || !l->hides_server) {
+        h1_write_field(out, STR("Server"), STR("awselb/2.0"));
+    }
     h1_write_field(out, STR("Date"), lb_worker_date(w));
+    if (l != NULL) {
+        h1_write_raw(out, l->added_fields);
+    }
 }
 
 static void write_end(struct h1_writer *out, struct str type, struct str body, bool closes,
@@ -33,7 +40,7 @@ static void send_reply(struct lb_client *c, struct h1_writer *out, bool closes)
     if (!lb_client_send(c, bytes)) {
         return;
     }
-    lb_count_bytes(c->worker, c->slot, bytes.len);
+    lb_count_client_bytes(c, bytes.len);
     if (closes) {
         lb_client_finish(c, true);
     }
@@ -55,7 +62,7 @@ void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool clo
 {
     char room[512];
     struct h1_writer out;
-    write_start(c->worker, &out, status);
+    write_start(c, &out, status);
     write_end(&out, STR("text/html"), page(status, room, sizeof(room)), closes, !is_head);
     send_reply(c, &out, closes);
 }
@@ -65,7 +72,10 @@ void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head
     struct h1_writer out;
     lb_count_one(c->worker, c->slot, LBSTATS_FIXED_RESPONSES);
     lb_count_own(c, NULL, a->status);
-    write_start(c->worker, &out, a->status);
+    write_start(c, &out, a->status);
+    if (str_is_set(a->retry_after)) {
+        h1_write_field(&out, STR("Retry-After"), a->retry_after);
+    }
     bool has_body = !is_head && a->status != 204 && a->status != 304;
     write_end(&out, a->content_type, a->body, closes, has_body);
     send_reply(c, &out, closes);
@@ -161,7 +171,7 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct location to = {
         .ptr = room,
         .room_bytes = sizeof(room),
-        .protocol = STR("HTTP"),
+        .protocol = l->tls == NULL ? STR("HTTP") : STR("HTTPS"),
         .host = lb_host_name(h1_str(h, h->host)),
         .port = str_of(l->port_text),
         .path = str_from(path, path.len > 0 ? 1 : 0),
@@ -171,6 +181,9 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct str location = str_make(to.ptr, to.len);
     /* a target that came with odd bytes cannot be put into a header line */
     if (to.is_full || memchr(location.ptr, ' ', location.len) != NULL) {
+        if (to.is_full) {
+            lb_count_one(c->worker, c->slot, LBSTATS_REDIRECTS_TOO_LONG);
+        }
         lb_count_own(c, NULL, to.is_full ? 414 : 400);
         lb_reply_error(c, to.is_full ? 414 : 400, is_head, closes);
         return;
@@ -179,7 +192,7 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct h1_writer out;
     lb_count_one(c->worker, c->slot, LBSTATS_REDIRECTS);
     lb_count_own(c, NULL, a->status);
-    write_start(c->worker, &out, a->status);
+    write_start(c, &out, a->status);
     h1_write_field(&out, STR("Location"), location);
     write_end(&out, STR("text/html"), page(a->status, page_room, sizeof(page_room)), closes,
               !is_head);
