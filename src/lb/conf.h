@@ -233,6 +233,7 @@ struct lb_name {
     uint64_t serial;
     uint32_t ref_count;
     uint64_t last_version;   /* newest configuration that has it */
+    struct lb_group *group;  /* of a group: in that configuration */
     struct lb_socket socket; /* of a listener */
 };
 
@@ -251,6 +252,7 @@ struct lb_registry {
     struct lb_names peers;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
+    uint64_t newest_version; /* of the configuration that was built last */
     size_t worker_count;
 };
 

@@ -85,7 +85,7 @@ struct lb_client {
     uint8_t state;
     bool must_linger;
     bool awaits_proxy; /* its first bytes are a PROXY header */
-    uint8_t peer[16]; /* lb_addr_bytes */
+    uint8_t peer[16];  /* lb_addr_bytes */
     uint16_t peer_port;
 };
 
@@ -181,6 +181,7 @@ struct lb_worker {
     mono_t stop_began;
     /* shared with the control thread */
     atomic_uint_least64_t seen_version;
+    atomic_uint_least64_t adopt_us; /* how long it took to go over to that version */
     atomic_bool is_stopped;
     struct h1_head request_head; /* the one that is being read */
     struct h1_head response_head;
