@@ -10,6 +10,7 @@
 #include "runtime/driver.h"
 #include "stats/lbstats.h"
 #include "store/store.h"
+#include "svc/acm/acm.h"
 #include "svc/cloudwatch/cloudwatch.h"
 #include "svc/codedeploy/codedeploy.h"
 #include "svc/ec2/ec2.h"
@@ -27,6 +28,7 @@ struct engine {
     struct lbstats *stats;
     struct sts sts;
     struct ec2 ec2;
+    struct acm *acm;
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;
     struct cloudwatch *cloudwatch;
@@ -34,6 +36,7 @@ struct engine {
     struct ecs *ecs;
     struct codedeploy *codedeploy;
     struct port_elb port_elb;
+    struct port_certificate_users port_users;
     struct port_alarms port_alarms;
     struct port_logs port_logs;
     struct port_secrets port_secrets;

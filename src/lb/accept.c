@@ -48,7 +48,7 @@ static void refuse(const struct lb_listening *l, int client_fd)
     struct linger at_once = {.l_onoff = 1};
     (void)setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     (void)close(client_fd);
-    lb_count_one(l->worker, l->slot, LBSTATS_REFUSED_BY_GROUPS);
+    lb_count_one(l->worker, l->slot, LBSTATS_BLOCKED_FLOWS_TCP);
 }
 
 static void on_connections(struct ev_fd *fd, unsigned ready)
@@ -84,6 +84,25 @@ static struct lb_listening *listening_at(struct lb_worker *w, uint32_t index)
     return w->listenings[index];
 }
 
+/* The clients of a listener that went belong to the one that came at the same address, if any. */
+static void hand_over(struct lb_worker *w, const struct lb_listening *gone)
+{
+    const struct lb_listener *heir = NULL;
+    for (size_t i = 0; i < w->conf->listener_count && heir == NULL; i++) {
+        const struct lb_listener *l = &w->conf->listeners[i];
+        heir = net_addr_equal(&l->addr, &gone->addr) ? l : NULL;
+    }
+    if (heir == NULL) {
+        return;
+    }
+    LIST_FOR (c, &w->clients, struct lb_client, node) {
+        if (c->listener_serial == gone->serial) {
+            c->listener_serial = heir->serial;
+            c->listener_index = heir->index;
+        }
+    }
+}
+
 void lb_listenings_adopt(struct lb_worker *w)
 {
     for (uint32_t i = 0; i < w->listening_count; i++) {
@@ -92,6 +111,7 @@ void lb_listenings_adopt(struct lb_worker *w)
         struct lb_listening *l = w->listenings[i];
         if (l != NULL && l->serial != 0 && (listener == NULL || listener->serial != l->serial)) {
             stop_waiting(l);
+            hand_over(w, l);
             l->serial = 0;
         }
         if (listener == NULL || w->is_stopping) {
@@ -103,6 +123,7 @@ void lb_listenings_adopt(struct lb_worker *w)
         if (l->serial == 0 && fd >= 0) {
             l->serial = listener->serial;
             l->listen_fd = fd;
+            l->addr = listener->addr;
             listen_again(&l->pause);
         }
     }

@@ -18,11 +18,12 @@ const struct lb_listener *lb_client_listener(const struct lb_client *c)
     return l != NULL && l->serial == c->listener_serial ? l : NULL;
 }
 
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX])
 {
-    static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
     struct net_addr addr = {0};
-    if (memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) == 0) {
+    if (!c->is_ipv6) {
         addr.len = sizeof(addr.v4);
         addr.v4.sin_family = AF_INET;
         memcpy(&addr.v4.sin_addr, c->peer + 12, 4);
@@ -56,14 +57,28 @@ static dur_t idle_timeout(const struct lb_client *c)
 
 static void on_timer(struct ev_timer *t);
 
-static void wait_at_most(struct lb_client *c, dur_t at_most)
+void lb_client_wait_at_most(struct lb_client *c, dur_t at_most)
 {
     ev_timer_set(&c->worker->loop, &c->timer, at_most, on_timer);
 }
 
 void lb_client_wait(struct lb_client *c)
 {
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
+}
+
+/* Its own bytes are next: a handshake, or a request. */
+static void begin_client(struct lb_client *c, const struct lb_listener *listener)
+{
+    if (listener == NULL || listener->tls == NULL) {
+        lb_client_wait_at_most(c, idle_timeout(c));
+        return;
+    }
+    if (!lb_client_start_tls(c, listener)) {
+        lb_client_close(c);
+        return;
+    }
+    lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
@@ -89,18 +104,17 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->state = LB_CLIENT_OPEN;
     lb_addr_bytes(peer, c->peer);
     c->peer_port = net_addr_port(peer);
-    const struct lb_listener *listener = lb_client_listener(c);
-    c->awaits_proxy = listener != NULL && listener->takes_proxy;
+    c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     list_add_tail(&w->clients, &c->node);
     w->client_count++;
-    struct lbstats_block *b = lb_count_block(w, c->slot);
-    if (b != NULL) {
-        lbstats_begin(b);
-        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
-        lbstats_end(b);
+    lb_count_accepted(c);
+    const struct lb_listener *listener = lb_client_listener(c);
+    c->awaits_proxy = listener != NULL && listener->takes_proxy;
+    if (c->awaits_proxy) {
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
+        return;
     }
-    wait_at_most(c, idle_timeout(c));
+    begin_client(c, listener);
 }
 
 void lb_client_close(struct lb_client *c)
@@ -111,6 +125,11 @@ void lb_client_close(struct lb_client *c)
     CHECK(c->exchange == NULL);
     struct lb_worker *w = c->worker;
     c->state = LB_CLIENT_DEAD;
+    lb_tls_free(c->tls);
+    c->tls = NULL;
+    if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_leave(c);
+    }
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
     ev_defer_cancel(&c->resume);
@@ -167,22 +186,30 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
             lose_client(c); /* the reader stops when something waits, so this is past all limits */
             return false;
         }
-        wait_at_most(c, idle_timeout(c));
+        lb_client_wait_at_most(c, idle_timeout(c));
         lb_client_arm(c);
     }
     return true;
 }
 
+void lb_client_say_goodbye(struct lb_client *c)
+{
+    if (c->tls != NULL) {
+        lb_tls_close(c->tls);
+    }
+}
+
 /* The last bytes are out. */
 static void close_gently(struct lb_client *c)
 {
+    lb_client_say_goodbye(c);
     if (!c->must_linger) {
         lb_client_close(c);
         return;
     }
     c->state = LB_CLIENT_LINGER;
     (void)shutdown(c->fd.fd, SHUT_WR);
-    wait_at_most(c, LB_LINGER_TIMEOUT);
+    lb_client_wait_at_most(c, LB_LINGER_TIMEOUT);
     lb_client_arm(c);
 }
 
@@ -198,7 +225,7 @@ static void flush(struct lb_client *c)
         c->back->at += (uint32_t)(before - waiting.len);
         if (waiting.len > 0) {
             if (waiting.len < before) {
-                wait_at_most(c, idle_timeout(c));
+                lb_client_wait_at_most(c, idle_timeout(c));
             }
             return;
         }
@@ -242,7 +269,7 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return c->back == NULL || c->state == LB_CLIENT_LINGER;
+        return (c->back == NULL && c->hold != LB_HOLD_WAITS) || c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
         return lb_exchange_wants_body(ex);
@@ -263,8 +290,12 @@ void lb_client_arm(struct lb_client *c)
         wanted |= EV_WRITE;
     }
     /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
-    if ((wanted & EV_READ) != 0 || (c->exchange != NULL && c->exchange->request.is_done)) {
+    if ((wanted & EV_READ) != 0 || c->hold == LB_HOLD_WAITS ||
+        (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
+    }
+    if (c->tls != NULL) {
+        wanted = lb_tls_wants(c->tls, wanted);
     }
     ev_fd_want(&c->fd, wanted);
 }
@@ -284,7 +315,7 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 {
     if (c->ahead == NULL) {
         c->head_since = ev_now(&c->worker->loop);
-        wait_at_most(c, LB_HEAD_TIMEOUT);
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
     } else {
         lb_block_give(&c->worker->blocks, c->ahead);
         c->ahead = NULL;
@@ -295,7 +326,9 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 static void refuse_head(struct lb_client *c)
 {
     const struct h1_head *h = &c->worker->request_head;
-    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    if (h->verdict > H1_COMPLIANT) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    }
     lb_count_own(c, NULL, h->status);
     lb_reply_error(c, h->status, false, true);
 }
@@ -304,7 +337,8 @@ static void refuse_head(struct lb_client *c)
 static void take_requests(struct lb_client *c, char *bytes, size_t count)
 {
     struct lb_worker *w = c->worker;
-    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL) {
+    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL &&
+           c->hold != LB_HOLD_WAITS) {
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD) {
@@ -340,6 +374,11 @@ static size_t load_ahead(struct lb_client *c)
     return waiting;
 }
 
+void lb_client_resume(struct lb_client *c)
+{
+    ev_defer(&c->worker->loop, &c->resume, resume);
+}
+
 static void resume(struct ev_defer *d)
 {
     struct lb_client *c = CONTAINER_OF(d, struct lb_client, resume);
@@ -357,7 +396,7 @@ void lb_client_next(struct lb_client *c, bool may_stay)
         lb_client_finish(c, false);
         return;
     }
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
     if (c->ahead != NULL) {
         ev_defer(&c->worker->loop, &c->resume, resume);
     }
@@ -408,9 +447,10 @@ static bool read_proxy_header(struct lb_client *c)
     if (!h.is_local && h.is_stream) {
         lb_addr_bytes(&h.source, c->peer);
         c->peer_port = net_addr_port(&h.source);
+        c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     }
-    wait_at_most(c, idle_timeout(c));
-    return true;
+    begin_client(c, lb_client_listener(c));
+    return c->state != LB_CLIENT_DEAD && c->tls == NULL; /* a handshake has events of its own */
 }
 
 static void read_requests(struct lb_client *c)
@@ -456,7 +496,7 @@ static void on_readable(struct lb_client *c)
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
     } else if (ex == NULL) {
-        if (c->back == NULL && !ev_defer_is_pending(&c->resume)) {
+        if (wants_read(c) && !ev_defer_is_pending(&c->resume)) {
             read_requests(c);
         }
     } else if (ex->is_tunnel) {
@@ -470,9 +510,19 @@ static void on_readable(struct lb_client *c)
     }
 }
 
+/* Its request is with us or the target: a client that closes now wants no answer. */
+static bool waits_for_us(const struct lb_client *c)
+{
+    const struct lb_exchange *ex = c->exchange;
+    return ex == NULL ? c->hold == LB_HOLD_WAITS : ex->request.is_done && !ex->is_tunnel;
+}
+
 static void on_client(struct ev_fd *fd, unsigned ready)
 {
     struct lb_client *c = CONTAINER_OF(fd, struct lb_client, fd);
+    if (c->tls != NULL) {
+        ready = lb_client_tls_ready(c, ready);
+    }
     if ((ready & EV_WRITE) != 0) {
         flush(c);
     }
@@ -482,9 +532,7 @@ static void on_client(struct ev_fd *fd, unsigned ready)
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
-    bool is_lost =
-        (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && c->exchange != NULL &&
-                                     c->exchange->request.is_done && !c->exchange->is_tunnel);
+    bool is_lost = (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && waits_for_us(c));
     if (is_lost) {
         lose_client(c);
         return;
@@ -498,7 +546,9 @@ static void on_timer(struct ev_timer *t)
 {
     struct lb_client *c = CONTAINER_OF(t, struct lb_client, timer);
     struct lb_exchange *ex = c->exchange;
-    if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
+    if (c->tls != NULL && lb_tls_is_shaking(c->tls)) {
+        lb_client_shake_failed(c);
+    } else if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
         if (ex != NULL) {
             lb_exchange_abort(ex, 0); /* it does not take its answer */
         }
@@ -508,10 +558,13 @@ static void on_timer(struct ev_timer *t)
         lb_client_close(c);
     } else if (ex != NULL && !ex->request.is_done && lb_exchange_wants_body(ex)) {
         lb_exchange_too_slow(ex);
+    } else if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_expire(c);
     } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);
     } else if (ex == NULL) {
+        lb_client_say_goodbye(c);
         lb_client_close(c);
     }
     /* else the target is at work: its own timer counts, ours is set again afterwards */

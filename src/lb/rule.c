@@ -22,7 +22,7 @@ bool lb_addr_is_v4(const uint8_t bytes[16])
     return memcmp(bytes, prefix, sizeof(prefix)) == 0;
 }
 
-bool lb_cidr_parse(struct str text, struct lb_cidr *ret)
+bool lb_cidr_read(struct str text, struct lb_cidr *ret)
 {
     struct str host = text;
     struct str bits_text = STR_NONE;
@@ -167,7 +167,7 @@ static bool query_matches(const struct lb_condition *c, const struct h1_head *he
     return false;
 }
 
-static bool is_within(const struct lb_cidr *cidr, const uint8_t bytes[16])
+bool lb_cidr_has(const struct lb_cidr *cidr, const uint8_t bytes[16])
 {
     size_t whole = cidr->bits / 8;
     if (cidr->is_v4 != lb_addr_is_v4(bytes)) {
@@ -187,7 +187,7 @@ static bool is_within(const struct lb_cidr *cidr, const uint8_t bytes[16])
 static bool source_matches(const struct lb_condition *c, const uint8_t bytes[16])
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (is_within(&c->cidrs[i], bytes)) {
+        if (lb_cidr_has(&c->cidrs[i], bytes)) {
             return true;
         }
     }

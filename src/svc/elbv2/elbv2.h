@@ -30,12 +30,16 @@ struct elbv2_host {
 struct elbv2_options {
     struct store *store;
     struct str account;
+    struct str
+        objects;      /* folder of S3's buckets: OBJECTS/BUCKET/KEY; trust stores come from there */
+    struct str files; /* folder for what is handed out by file:// */
     struct str lb_address; /* of internet-facing load balancers; absent: each has its own */
     const char
         *hosts_path;       /* "/etc/hosts"; NULL: names are never written, DNSName is the address */
     struct str hosts_mark; /* tells this engine's block in that file from another engine's; letters,
                             * digits and - only */
     struct elbv2_host host;
+    struct port_certificates certificates; /* copied */
     struct port_wakes wakes; /* copied; target_changed and weights_published are called */
 };
 
@@ -70,6 +74,13 @@ void elbv2_security_groups_changed(void *self, struct op *op);
 
 /* Valid until elbv2_stop. */
 struct port_elb elbv2_port(struct elbv2 *e);
+
+/* Valid until elbv2_stop. */
+struct port_certificate_users elbv2_certificate_users(struct elbv2 *e);
+/* Its listeners are read again; the new snapshot goes out at once. */
+void elbv2_certificate_changed(struct elbv2 *e, struct str certificate_arn);
+/* A new snapshot goes out with the next turn. */
+void elbv2_challenges_changed(struct elbv2 *e);
 
 extern const struct elbv2_handlers elbv2_handlers;
 

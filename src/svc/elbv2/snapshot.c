@@ -2,13 +2,17 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "svc/common/arn.h"
 #include "svc/common/security_groups.h"
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/secure.h"
 #include "svc/elbv2/targets.h"
+
+#define COOKIE_KEY_DIGITS 64 /* 32 bytes */
 
 /* A snapshot is put together of parts, one a target group and one a listener with its rules. Each
  * is read from the store once and again only after it changed, so that one target more among ten
@@ -40,6 +44,7 @@ struct part_weight {
 static void free_part(struct part *part)
 {
     list_remove(&part->link);
+    elbv2_secure_clear(&part->listener);
     arena_fini(&part->arena);
     mem_free(part->arn_memory);
     mem_free(part);
@@ -145,8 +150,27 @@ void elbv2_security_groups_changed(void *self, struct op *op)
     store_after_commit(e->store, note_at_once, e, STR(""));
 }
 
+/* The key is made once: cookies must open after every restart. */
+static enum err load_cookie_key(struct op *op, struct elbv2 *e)
+{
+    static const struct store_kind kind = {"elbv2.secret", &shape_engine_elb_secret};
+    struct engine_elb_secret secret = {0};
+    struct str region = op->region;
+    op->region = STR("");
+    enum err result = store_get(op, e->store, &kind, STR("cookies"), &secret);
+    if (result == ERR_NOT_FOUND) {
+        op_note_clear(op);
+        secret.cookie_key = rand_text(&op->arena, RAND_HEX, COOKIE_KEY_DIGITS);
+        result = store_put(op, e->store, &kind, STR("cookies"), STR(""), &secret);
+    }
+    op->region = region;
+    e->cookie_key = arena_str(&e->arena, secret.cookie_key);
+    return result;
+}
+
 enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
 {
+    TRY(load_cookie_key(op, e));
     TRY(mark_all(op, e, &elbv2_kind_group));
     TRY(mark_all(op, e, &elbv2_kind_listener));
     e->is_dirty = true;
@@ -447,10 +471,12 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
     TRY(add_sources(op, e, &lb, &built));
     add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
+    TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
     for (size_t i = 0; i < rules.count; i++) {
         built.rules.items[i] = rule_of(&op->arena, &rules.items[i]);
     }
     shape_copy(&part->arena, &shape_lbconf_listener, &built, &part->listener);
+    elbv2_secure_clear(&built);
     collect_weights(part, &rules);
     return ERR_OK;
 }
@@ -507,6 +533,7 @@ static bool refresh(struct elbv2 *e, struct part *part)
     if (!part->is_listener && old.is_there) {
         forget_gone(&op, e, &old.group.targets, part);
     }
+    elbv2_secure_clear(&old.listener);
     arena_fini(&old.arena);
     return true;
 }
@@ -586,15 +613,32 @@ static void gather_listeners(struct elbv2 *e, struct arena *a, const struct map 
     }
 }
 
+/* Without them when they cannot be read: then a certificate waits, and traffic does not. */
+static void gather_challenges(struct op *op, struct elbv2 *e, struct lbconf_acme_challenges *to)
+{
+    struct port_challenges found = {0};
+    const struct port_certificates *port = &e->options.certificates;
+    if (port->list_challenges(port->self, op, &found) != ERR_OK) {
+        log_error("elbv2", "could not read the challenges of certificates: %s", op->note.text);
+        return;
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        *ARENA_PUSH(&op->arena, to) = (struct lbconf_acme_challenge){
+            .token = found.items[i].token, .answer = found.items[i].answer};
+        to->is_set = true;
+    }
+}
+
 static void send(struct elbv2 *e)
 {
     auto_op struct op op;
     op_init(&op);
-    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version)};
+    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version), .cookie_key = e->cookie_key};
     struct map indexes;
     map_init(&indexes);
     gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);
     gather_listeners(e, &op.arena, &indexes, &snapshot.target_groups, &snapshot.listeners);
+    gather_challenges(&op, e, &snapshot.acme_challenges);
     map_fini(&indexes);
     e->options.host.publish(e->options.host.self, &snapshot);
 }
