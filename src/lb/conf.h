@@ -263,9 +263,9 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    struct lb_gate *gate; /* NULL: open to all */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
+    struct lb_gate *gate;        /* NULL: open to all */
     bool edits_responses;        /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */
@@ -304,6 +304,7 @@ struct lb_name {
     uint64_t serial;
     uint32_t ref_count;
     uint64_t last_version;   /* newest configuration that has it */
+    struct lb_group *group;  /* of a group: in that configuration */
     struct lb_socket socket; /* of a listener */
 };
 
@@ -323,6 +324,7 @@ struct lb_registry {
     struct lb_tls_share *tls;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
+    uint64_t newest_version; /* of the configuration that was built last */
     size_t worker_count;
     struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
 };

@@ -152,7 +152,10 @@ static void on_wake(struct ev_wake *wake)
     struct lb_worker *w = CONTAINER_OF(wake, struct lb_worker, wake);
     struct lb_conf *newest = atomic_load_explicit(&w->lb->conf, memory_order_acquire);
     if (newest != w->conf && newest != NULL) {
+        mono_t began = clock_mono();
         adopt(w, newest);
+        atomic_store_explicit(&w->adopt_us, (uint64_t)mono_since(clock_mono(), began).us,
+                              memory_order_relaxed);
         atomic_store_explicit(&w->seen_version, newest->version, memory_order_release);
         ev_wake_up(&w->lb->wake);
     } else if (newest != NULL) {

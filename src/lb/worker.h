@@ -105,9 +105,9 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
-    bool is_ipv6;
     bool awaits_proxy; /* its first bytes are a PROXY header */
-    uint8_t peer[16];  /* lb_addr_bytes */
+    bool is_ipv6;
+    uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
 
@@ -222,6 +222,7 @@ struct lb_worker {
     mono_t stop_began;
     /* shared with the control thread */
     atomic_uint_least64_t seen_version;
+    atomic_uint_least64_t adopt_us; /* how long it took to go over to that version */
     atomic_bool is_stopped;
     struct h1_head request_head; /* the one that is being read */
     struct h1_head response_head;
