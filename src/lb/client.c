@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "net/proxy_protocol.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -56,14 +57,31 @@ static dur_t idle_timeout(const struct lb_client *c)
 
 static void on_timer(struct ev_timer *t);
 
-static void wait_at_most(struct lb_client *c, dur_t at_most)
+void lb_client_wait_at_most(struct lb_client *c, dur_t at_most)
 {
     ev_timer_set(&c->worker->loop, &c->timer, at_most, on_timer);
 }
 
 void lb_client_wait(struct lb_client *c)
 {
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
+}
+
+/* Its own bytes are next: a handshake, or a request. */
+static void begin_client(struct lb_client *c, const struct lb_listener *listener)
+{
+    if (listener == NULL || listener->tls == NULL) {
+        if (listener != NULL && listener->connection_sink != 0) {
+            lb_access_connection(c, listener, false);
+        }
+        lb_client_wait_at_most(c, idle_timeout(c));
+        return;
+    }
+    if (!lb_client_start_tls(c, listener)) {
+        lb_client_close(c);
+        return;
+    }
+    lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
@@ -94,18 +112,12 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     w->client_count++;
     lb_count_accepted(c);
     const struct lb_listener *listener = lb_client_listener(c);
-    if (listener != NULL && listener->tls != NULL) {
-        if (!lb_client_start_tls(c, listener)) {
-            lb_client_close(c);
-            return;
-        }
-        wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+    c->awaits_proxy = listener != NULL && listener->takes_proxy;
+    if (c->awaits_proxy) {
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
         return;
     }
-    if (listener != NULL && listener->connection_sink != 0) {
-        lb_access_connection(c, listener, false);
-    }
-    wait_at_most(c, idle_timeout(c));
+    begin_client(c, listener);
 }
 
 void lb_client_close(struct lb_client *c)
@@ -118,6 +130,9 @@ void lb_client_close(struct lb_client *c)
     c->state = LB_CLIENT_DEAD;
     lb_tls_free(c->tls);
     c->tls = NULL;
+    if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_leave(c);
+    }
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
     ev_defer_cancel(&c->resume);
@@ -174,7 +189,7 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
             lose_client(c); /* the reader stops when something waits, so this is past all limits */
             return false;
         }
-        wait_at_most(c, idle_timeout(c));
+        lb_client_wait_at_most(c, idle_timeout(c));
         lb_client_arm(c);
     }
     return true;
@@ -197,7 +212,7 @@ static void close_gently(struct lb_client *c)
     }
     c->state = LB_CLIENT_LINGER;
     (void)shutdown(c->fd.fd, SHUT_WR);
-    wait_at_most(c, LB_LINGER_TIMEOUT);
+    lb_client_wait_at_most(c, LB_LINGER_TIMEOUT);
     lb_client_arm(c);
 }
 
@@ -213,7 +228,7 @@ static void flush(struct lb_client *c)
         c->back->at += (uint32_t)(before - waiting.len);
         if (waiting.len > 0) {
             if (waiting.len < before) {
-                wait_at_most(c, idle_timeout(c));
+                lb_client_wait_at_most(c, idle_timeout(c));
             }
             return;
         }
@@ -257,7 +272,7 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return c->back == NULL || c->state == LB_CLIENT_LINGER;
+        return (c->back == NULL && c->hold != LB_HOLD_WAITS) || c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
         return lb_exchange_wants_body(ex);
@@ -278,7 +293,8 @@ void lb_client_arm(struct lb_client *c)
         wanted |= EV_WRITE;
     }
     /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
-    if ((wanted & EV_READ) != 0 || (c->exchange != NULL && c->exchange->request.is_done)) {
+    if ((wanted & EV_READ) != 0 || c->hold == LB_HOLD_WAITS ||
+        (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
     }
     if (c->tls != NULL) {
@@ -302,7 +318,7 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 {
     if (c->ahead == NULL) {
         c->head_since = ev_now(&c->worker->loop);
-        wait_at_most(c, LB_HEAD_TIMEOUT);
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
     } else {
         lb_block_give(&c->worker->blocks, c->ahead);
         c->ahead = NULL;
@@ -322,15 +338,19 @@ static void refuse(struct lb_client *c, unsigned status, size_t received_bytes)
 
 static void refuse_head(struct lb_client *c, size_t received_bytes)
 {
-    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
-    refuse(c, c->worker->request_head.status, received_bytes);
+    const struct h1_head *h = &c->worker->request_head;
+    if (h->verdict > H1_COMPLIANT) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    }
+    refuse(c, h->status, received_bytes);
 }
 
 /* Works through bytes[0, count), which lie in the scratch buffer and begin with a request. */
 static void take_requests(struct lb_client *c, char *bytes, size_t count)
 {
     struct lb_worker *w = c->worker;
-    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL) {
+    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL &&
+           c->hold != LB_HOLD_WAITS) {
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD) {
@@ -366,6 +386,11 @@ static size_t load_ahead(struct lb_client *c)
     return waiting;
 }
 
+void lb_client_resume(struct lb_client *c)
+{
+    ev_defer(&c->worker->loop, &c->resume, resume);
+}
+
 static void resume(struct ev_defer *d)
 {
     struct lb_client *c = CONTAINER_OF(d, struct lb_client, resume);
@@ -383,7 +408,7 @@ void lb_client_next(struct lb_client *c, bool may_stay)
         lb_client_finish(c, false);
         return;
     }
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
     if (c->ahead != NULL) {
         ev_defer(&c->worker->loop, &c->resume, resume);
     }
@@ -402,6 +427,42 @@ static size_t receive(struct lb_client *c, char *at, size_t room)
     }
     lose_client(c);
     return 0;
+}
+
+/* The PROXY header in front of everything else: looked at first, so that not a byte behind it is
+ * taken; what follows (a handshake, a request) is for others to read. False: not complete, or the
+ * connection is over. */
+static bool read_proxy_header(struct lb_client *c)
+{
+    struct lb_worker *w = c->worker;
+    char *at = lb_read_at(w);
+    size_t before = load_ahead(c);
+    ssize_t n = recv(c->fd.fd, at + before, PROXY_HEADER_BYTES_MAX + 1 - before, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return false;
+    }
+    struct proxy_header h;
+    size_t count = n > 0 ? before + (size_t)n : 0;
+    enum proxy_result r = count == 0 ? PROXY_BAD : proxy_parse(at, count, &h);
+    size_t used = r == PROXY_DONE ? h.bytes - before : (size_t)(n > 0 ? n : 0);
+    if (r == PROXY_BAD || recv(c->fd.fd, at + before, used, 0) != (ssize_t)used) {
+        lb_client_close(c); /* nobody who could read an answer */
+        return false;
+    }
+    if (r == PROXY_MORE) {
+        keep_partial(c, str_make(at, count));
+        return false;
+    }
+    lb_block_give(&w->blocks, c->ahead);
+    c->ahead = NULL;
+    c->awaits_proxy = false;
+    if (!h.is_local && h.is_stream) {
+        lb_addr_bytes(&h.source, c->peer);
+        c->peer_port = net_addr_port(&h.source);
+        c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
+    }
+    begin_client(c, lb_client_listener(c));
+    return c->state != LB_CLIENT_DEAD && c->tls == NULL; /* a handshake has events of its own */
 }
 
 static void read_requests(struct lb_client *c)
@@ -441,10 +502,13 @@ static void discard(struct lb_client *c)
 static void on_readable(struct lb_client *c)
 {
     struct lb_exchange *ex = c->exchange;
+    if (c->awaits_proxy && !read_proxy_header(c)) {
+        return;
+    }
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
     } else if (ex == NULL) {
-        if (c->back == NULL && !ev_defer_is_pending(&c->resume)) {
+        if (wants_read(c) && !ev_defer_is_pending(&c->resume)) {
             read_requests(c);
         }
     } else if (ex->is_tunnel) {
@@ -456,6 +520,13 @@ static void on_readable(struct lb_client *c)
     } else if (lb_block_waiting(c->ahead) < LB_PIPELINE_BYTES_MAX) {
         read_ahead(c);
     }
+}
+
+/* Its request is with us or the target: a client that closes now wants no answer. */
+static bool waits_for_us(const struct lb_client *c)
+{
+    const struct lb_exchange *ex = c->exchange;
+    return ex == NULL ? c->hold == LB_HOLD_WAITS : ex->request.is_done && !ex->is_tunnel;
 }
 
 static void on_client(struct ev_fd *fd, unsigned ready)
@@ -473,9 +544,7 @@ static void on_client(struct ev_fd *fd, unsigned ready)
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
-    bool is_lost =
-        (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && c->exchange != NULL &&
-                                     c->exchange->request.is_done && !c->exchange->is_tunnel);
+    bool is_lost = (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && waits_for_us(c));
     if (is_lost) {
         lose_client(c);
         return;
@@ -501,7 +570,9 @@ static void on_timer(struct ev_timer *t)
         lb_client_close(c);
     } else if (ex != NULL && !ex->request.is_done && lb_exchange_wants_body(ex)) {
         lb_exchange_too_slow(ex);
-    } else if (ex == NULL && c->ahead != NULL) {
+    } else if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_expire(c);
+    } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
         h1_head_init(&c->worker->request_head);
         refuse(c, 408, lb_block_waiting(c->ahead));
     } else if (ex == NULL) {

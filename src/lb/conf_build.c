@@ -1,15 +1,16 @@
 /* From the snapshot that control sends to the form that workers use. Two passes: everything is
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
-#include "lb/conf.h"
-#include "lb/logs.h"
+#include "lb/conf_build.h"
+#include "lb/challenge.h"
+#include "lb/cidr_set.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
+#include "lb/tls_facts.h"
 #include "lb/tls_site.h"
 
 #include "base/check.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "stats/lbstats.h"
 
@@ -20,11 +21,12 @@ struct build {
     struct lb_conf *conf;
     struct arena *arena;
     struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key)
 {
     for (size_t i = 0; i < attributes->count; i++) {
         if (str_equal(attributes->items[i].key, key)) {
@@ -34,12 +36,28 @@ static struct str attribute(const struct lbconf_attributes *attributes, struct s
     return STR_NONE;
 }
 
+static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+{
+    return lb_attribute(attributes, key);
+}
+
+enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attributes,
+                             struct str key, uint64_t most, uint64_t *in_out)
+{
+    struct str text = lb_attribute(attributes, key);
+    if (text.len > 0 && !str_parse_u64(text, most, in_out)) {
+        return op_fail(op, ERR_INPUT, "attribute %.*s has the value \"%.*s\"", STR_ARG(key),
+                       STR_ARG(text));
+    }
+    return ERR_OK;
+}
+
 static enum err attribute_seconds(struct build *b, const struct lbconf_attributes *attributes,
                                   struct str key, uint64_t otherwise, dur_t *ret)
 {
     struct str text = attribute(attributes, key);
     uint64_t seconds = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, 1000000, &seconds)) {
+    if (text.len > 0 && !str_parse_u64(text, 1000000, &seconds)) {
         return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not seconds",
                        STR_ARG(key), STR_ARG(text));
     }
@@ -121,6 +139,26 @@ static enum err read_check(struct build *b, const struct lbconf_target_group *in
     return ERR_OK;
 }
 
+/* The group as the newest configuration has it: with ten thousand targets, those that stay must not
+ * cost a look-up each. NULL when it has none. */
+static const struct lb_group *group_before(const struct lb_registry *registry, struct str arn)
+{
+    const struct lb_name *name = map_find(&registry->groups.by_key, arn);
+    return name != NULL && name->last_version == registry->newest_version ? name->group : NULL;
+}
+
+/* The peer that had this place then, if it is the same target. */
+static struct lb_peer *peer_before(const struct lb_group *before, size_t place,
+                                   const struct lbconf_target *t)
+{
+    if (before == NULL || place >= before->target_count) {
+        return NULL;
+    }
+    struct lb_peer *peer = before->targets[place].peer;
+    bool is_same = peer->port == t->port.value && str_equal(peer->host, t->host);
+    return is_same ? peer : NULL;
+}
+
 static struct str peer_key(struct arena *a, struct str group_arn, const struct lbconf_target *in)
 {
     return arena_printf(a, "%.*s %.*s %d", STR_ARG(group_arn), STR_ARG(in->host), in->port.value);
@@ -157,9 +195,12 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu targets, the limit is %d", STR_ARG(in->arn),
                        in->targets.count, LB_GROUP_TARGETS_MAX);
     }
-    bool is_plain = STR_IS(in->protocol, "HTTP") &&
-                    (!str_is_set(in->check_protocol) || STR_IS(in->check_protocol, "HTTP"));
-    if (OPT_OR(in->is_in_use, true) && !is_plain) {
+    struct str check = str_is_set(in->check_protocol) ? in->check_protocol : in->protocol;
+    bool is_known = (STR_IS(in->protocol, "HTTP") || STR_IS(in->protocol, "HTTPS")) &&
+                    (STR_IS(check, "HTTP") || STR_IS(check, "HTTPS"));
+    g->is_tls = STR_IS(in->protocol, "HTTPS");
+    g->check.is_tls = STR_IS(check, "HTTPS");
+    if (OPT_OR(in->is_in_use, true) && !is_known) {
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
     }
@@ -168,20 +209,27 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
-    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
-                                           STR("least_outstanding_requests"));
+    TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
+    g->waits_fully =
+        attribute_is(&in->attributes, STR("hitless.deregistration_delay.full_wait"), STR("true"));
+    g->closes_websockets =
+        attribute_is(&in->attributes, STR("hitless.websocket.drain"), STR("close"));
     TRY(read_check(b, in, &g->check));
+    const struct lb_group *before = group_before(b->registry, in->arn);
     for (size_t i = 0; i < in->targets.count; i++) {
-        TRY(check_target(b, in->arn, &in->targets.items[i]));
+        if (peer_before(before, i, &in->targets.items[i]) == NULL) {
+            TRY(check_target(b, in->arn, &in->targets.items[i]));
+        }
     }
     return ERR_OK;
 }
 
 /* Targets that drain come last, so that picking looks at the first usable_count only. */
 static void take_targets(struct lb_registry *registry, struct build *b,
-                         const struct lbconf_target_group *in, struct lb_group *g)
+                         const struct lbconf_target_group *in, const struct lb_group *before,
+                         struct lb_group *g)
 {
     g->targets = ARENA_ARRAY(b->arena, struct lb_target, in->targets.count);
     g->target_count = in->targets.count;
@@ -192,13 +240,19 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         bool is_draining = OPT_OR(t->is_draining, false);
         struct lb_target *at = &g->targets[is_draining ? --last : usable++];
         at->is_draining = is_draining;
-        at->peer = lb_peer_take(registry, peer_key(&b->op->arena, in->arn, t), in->arn, t->host,
-                                (uint16_t)t->port.value);
+        at->peer = peer_before(before, (size_t)(at - g->targets), t);
+        if (at->peer != NULL) {
+            at->peer->ref_count++;
+        } else {
+            at->peer = lb_peer_take(registry, peer_key(&b->op->arena, in->arn, t), in->arn, t->host,
+                                    (uint16_t)t->port.value);
+        }
         if (at->peer->index >= b->conf->peers_end) {
             b->conf->peers_end = at->peer->index + 1;
         }
     }
     g->usable_count = usable;
+    lb_conf_set_threshold(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -212,32 +266,12 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-static bool read_cidr(struct str text, struct lb_cidr *ret)
-{
-    struct str host = text;
-    struct str bits_text = STR_NONE;
-    (void)str_cut(text, '/', &host, &bits_text);
-    struct net_addr addr;
-    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
-        return false;
-    }
-    bool is_v6 = addr.any.sa_family == AF_INET6;
-    uint64_t bits_max = is_v6 ? 128 : 32;
-    uint64_t bits = bits_max;
-    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
-        return false;
-    }
-    lb_addr_bytes(&addr, ret->bytes);
-    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
-    return true;
-}
-
 static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
                            struct lb_condition *c)
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!read_cidr(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
@@ -347,10 +381,12 @@ static struct str copy_or(struct build *b, struct str text, struct str otherwise
     return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
 }
 
-static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+static enum err read_action(struct build *b, const struct lbconf_listener *listener,
+                            const struct lbconf_action *in, struct lb_action *a)
 {
     if (STR_IS(in->type, "forward")) {
-        return read_forward(b, in, a);
+        TRY(read_forward(b, in, a));
+        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
     }
     if (STR_IS(in->type, "fixed-response")) {
         a->type = LB_FIXED;
@@ -374,7 +410,8 @@ static enum err read_action(struct build *b, const struct lbconf_action *in, str
     return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
 }
 
-static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
+                          const struct lbconf_rule *in, struct lb_rule *rule)
 {
     rule->arn = arena_str(b->arena, in->arn);
     rule->priority = OPT_OR(in->priority, 0);
@@ -394,7 +431,7 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, &in->actions.items[0], &rule->action);
+    return read_action(b, listener, &in->actions.items[0], &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -437,6 +474,7 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
     }
     l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
     l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
+    l->takes_proxy = attribute_is(a, STR("hitless.proxy_protocol.enabled"), STR("true"));
     l->drops_invalid =
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
@@ -481,11 +519,36 @@ static enum err read_added_fields(struct build *b, const struct lbconf_listener 
     return ERR_OK;
 }
 
+/* Source: ALB: names of one's own replace the headers' names; "verify" tells the leaf's facts,
+ * "passthrough" the chain. */
+static void read_facts(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    static const unsigned client = 1u << LB_TLS_FACT_SERIAL | 1u << LB_TLS_FACT_ISSUER |
+                                   1u << LB_TLS_FACT_SUBJECT | 1u << LB_TLS_FACT_VALIDITY |
+                                   1u << LB_TLS_FACT_LEAF;
+    l->fact_names = ARENA_ARRAY(b->arena, struct str, LB_TLS_FACT_COUNT);
+    for (unsigned i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        struct str name = attribute(&in->attributes, lb_tls_fact_attribute(i));
+        l->has_own_names = l->has_own_names || name.len > 0;
+        l->fact_names[i] = name.len > 0 ? arena_str(b->arena, name) : lb_tls_fact_name(i);
+    }
+    if (l->tls->mutual != LB_TLS_MUTUAL_OFF) {
+        l->told_facts = l->tls->mutual == LB_TLS_MUTUAL_VERIFY ? client : 1u << LB_TLS_FACT_CHAIN;
+    }
+    if (attribute_is(&in->attributes,
+                     STR("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+                     STR("true"))) {
+        l->told_facts |= 1u << LB_TLS_FACT_VERSION | 1u << LB_TLS_FACT_CIPHER;
+    }
+}
+
 static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
 {
     bool offers_h2 = lb_h2_accept_hook != NULL &&
                      !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
-    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
+    TRY(lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls));
+    read_facts(b, in, l);
+    return ERR_OK;
 }
 
 static void give_tls(struct lb_conf *conf)
@@ -495,73 +558,23 @@ static void give_tls(struct lb_conf *conf)
     }
 }
 
-/* What a name or prefix may not be is left out: it would lead elsewhere. */
-static struct str log_name(const struct lbconf_attributes *a, const char *kind, const char *what)
+static enum err read_sources(struct build *b, const struct lbconf_listener *in,
+                             struct lb_listener *l)
 {
-    char key[64];
-    (void)snprintf(key, sizeof(key), "%s%s", kind, what);
-    struct str value = attribute(a, str_of(key));
-    bool may_have_folders = str_ends_with(str_of(key), STR("prefix"));
-    if (value.len > 0 && !lb_log_is_safe(value, may_have_folders)) {
-        log_warn("lb", "the attribute %s is left aside: \"%.*s\" is no plain name", key,
-                 STR_ARG(value));
-        return STR("");
+    if (!in->sources.is_set) {
+        return ERR_OK;
     }
-    return value;
-}
-
-/* arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/... */
-static struct str arn_part(struct str arn, size_t index)
-{
-    struct str part = STR("");
-    for (size_t i = 0; i <= index; i++) {
-        if (!str_next(&arn, ':', &part)) {
-            return STR("");
+    struct lb_cidr *cidrs = ARENA_ARRAY(&b->op->arena, struct lb_cidr, in->sources.count);
+    for (size_t i = 0; i < in->sources.count; i++) {
+        if (!lb_cidr_read(in->sources.items[i], &cidrs[i])) {
+            return op_fail(b->op, ERR_INPUT,
+                           "\"%.*s\", which may connect to %.*s, is no address "
+                           "range",
+                           STR_ARG(in->sources.items[i]), STR_ARG(in->arn));
         }
     }
-    return part;
-}
-
-static uint32_t access_sink(const struct build *b, const struct lbconf_listener *in,
-                            const struct lb_listener *l)
-{
-    const struct lbconf_attributes *a = &in->attributes;
-    char address[NET_ADDR_TEXT_BYTES_MAX];
-    struct lb_log_plan plan = {
-        .kind = STR(""),
-        .balancer = l->dimension,
-        .region = arn_part(in->arn, 3),
-        .account = arn_part(in->arn, 4),
-        .address = str_make(address, net_addr_format_host(&l->addr, address)),
-        .file = log_name(a, "hitless.access_logs", ".file"),
-        .socket = attribute(a, STR("hitless.access_logs.socket")),
-    };
-    if (attribute_is(a, STR("access_logs.s3.enabled"), STR("true"))) {
-        plan.bucket = log_name(a, "access_logs.s3", ".bucket");
-        plan.prefix = log_name(a, "access_logs.s3", ".prefix");
-    }
-    return lb_logs_sink(b->registry->logs, &plan);
-}
-
-static uint32_t connection_sink(const struct build *b, const struct lbconf_listener *in,
-                                const struct lb_listener *l)
-{
-    const struct lbconf_attributes *a = &in->attributes;
-    char address[NET_ADDR_TEXT_BYTES_MAX];
-    struct lb_log_plan plan = {
-        .kind = STR("conn_log."),
-        .balancer = l->dimension,
-        .region = arn_part(in->arn, 3),
-        .account = arn_part(in->arn, 4),
-        .address = str_make(address, net_addr_format_host(&l->addr, address)),
-        .file = log_name(a, "hitless.connection_logs", ".file"),
-        .socket = attribute(a, STR("hitless.connection_logs.socket")),
-    };
-    if (attribute_is(a, STR("connection_logs.s3.enabled"), STR("true"))) {
-        plan.bucket = log_name(a, "connection_logs.s3", ".bucket");
-        plan.prefix = log_name(a, "connection_logs.s3", ".prefix");
-    }
-    return lb_logs_sink(b->registry->logs, &plan);
+    l->sources = lb_cidr_set_build(b->arena, cidrs, in->sources.count);
+    return ERR_OK;
 }
 
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
@@ -582,22 +595,25 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                        STR_ARG(in->arn), in->rules.count, LB_RULES_MAX);
     }
     l->arn = arena_str(b->arena, in->arn);
+    l->key = arena_printf(b->arena, "%.*s %.*s %d", STR_ARG(in->arn), STR_ARG(in->address), port);
     l->dimension = balancer_dimension(b->arena, in->load_balancer);
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
+    l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
-    l->access_sink = access_sink(b, in, l);
-    l->connection_sink = connection_sink(b, in, l);
+    lb_log_read(b->registry->logs, in, l);
+    TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
+    TRY(read_sources(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
     if (l->rule_count > LB_RULES_WALKED_MAX) {
@@ -616,6 +632,10 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    b->groups = &in->target_groups;
+    TRY(lb_conf_read_key(b->op, b->registry, in, c));
+    TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
+    c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {
@@ -642,19 +662,25 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     mono_t now = clock_mono();
     for (size_t i = 0; i < c->group_count; i++) {
         struct lb_group *g = &c->groups[i];
+        const struct lb_group *before = group_before(r, g->arn);
         struct lb_name *name = lb_name_take(r, &r->groups, g->arn);
         g->index = name->index;
         g->serial = name->serial;
         c->groups_end = past(c->groups_end, g->index);
-        if (g->load_balancer.len > 0) {
+        bool has_slot = before != NULL && before->slot != LBSTATS_NONE;
+        if (has_slot && str_equal(before->load_balancer, g->load_balancer)) {
+            g->slot = before->slot; /* open already */
+        } else if (g->load_balancer.len > 0) {
             g->slot = lbstats_slot_open(stats, g->load_balancer, g->dimension, now);
         }
-        take_targets(r, b, &in->target_groups.items[i], g);
+        take_targets(r, b, &in->target_groups.items[i], before, g);
         lb_group_recount(g);
+        name->last_version = c->version;
+        name->group = g;
     }
     for (size_t i = 0; i < c->listener_count; i++) {
         struct lb_listener *l = &c->listeners[i];
-        struct lb_name *name = lb_name_take(r, &r->listeners, l->arn);
+        struct lb_name *name = lb_name_take(r, &r->listeners, l->key);
         l->index = name->index;
         l->serial = name->serial;
         name->last_version = c->version;
@@ -672,6 +698,7 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     for (size_t i = 0; i < c->listener_count; i++) {
         c->listeners_at[c->listeners[i].index] = &c->listeners[i];
     }
+    r->newest_version = c->version;
 }
 
 enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbstats *stats,
@@ -706,7 +733,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         for (size_t j = 0; j < conf->listeners[i].rule_count; j++) {
             lb_name_give(&registry->rules, conf->listeners[i].rules[j].arn);
         }
-        lb_name_give(&registry->listeners, conf->listeners[i].arn);
+        lb_name_give(&registry->listeners, conf->listeners[i].key);
     }
     give_tls(conf);
     lb_regexes_give(registry, conf);
@@ -717,11 +744,17 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
 void lb_group_recount(struct lb_group *g)
 {
     unsigned healthy = 0;
+    int64_t slow_until_us = 0;
     for (size_t i = 0; i < g->usable_count; i++) {
-        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        const struct lb_peer *peer = g->targets[i].peer;
+        int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
         healthy += lb_health_takes_traffic(health);
+        int64_t since_us = atomic_load_explicit(&peer->slow_since_us, memory_order_relaxed);
+        int64_t until_us = since_us == 0 ? 0 : since_us + dur_scaled(g->slow_start).us;
+        slow_until_us = until_us > slow_until_us ? until_us : slow_until_us;
     }
     atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+    atomic_store_explicit(&g->slow_until_us, slow_until_us, memory_order_relaxed);
 }
 
 struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)

@@ -6,6 +6,7 @@
 #include "lb/logs.h"
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #define TICK DUR_MS(100)
@@ -129,11 +130,29 @@ static void on_wake(struct ev_wake *wake)
     struct lb *lb = CONTAINER_OF(wake, struct lb, wake);
     see_versions(lb);
     lb_drains_check(lb);
+    lb_watch_eject(lb);
     free_older(lb);
     see_ends(lb);
 }
 
 /* ---- publishing ------------------------------------------------------------------------------ */
+
+/* A listener that goes leaves its socket to the one that comes at the same address: connections
+ * that wait there are not lost. */
+static int inherited_socket(struct lb *lb, const struct lb_listener *l)
+{
+    size_t at = 0;
+    struct str key;
+    void *value;
+    while (map_next(&lb->registry.listeners.by_key, &at, &key, &value)) {
+        const struct lb_name *name = value;
+        int fd = atomic_load(&name->socket.fd);
+        if (&name->socket != l->socket && fd >= 0 && net_addr_equal(&name->socket.addr, &l->addr)) {
+            return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        }
+    }
+    return -1;
+}
 
 static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
 {
@@ -142,9 +161,11 @@ static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
         if (atomic_load(&l->socket->fd) >= 0 || l->socket->is_asked_for) {
             continue;
         }
-        int fd = -1;
         l->socket->addr = l->addr;
-        enum err e = lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
+        int fd = inherited_socket(lb, l);
+        enum err e = fd >= 0
+                         ? ERR_OK
+                         : lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
         if (e == ERR_OK) {
             lb_tune_socket(fd, &l->addr); /* connections inherit it */
             atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
@@ -158,35 +179,38 @@ static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
     }
 }
 
-static bool has_slot(const struct lb_conf *conf, uint32_t slot)
+/* One bit a slot of the counters. */
+struct slots {
+    uint64_t words[(LBSTATS_SLOTS_MAX + 63) / 64];
+};
+
+static void note_slot(struct slots *to, uint32_t slot)
 {
-    for (size_t i = 0; i < conf->group_count; i++) {
-        if (conf->groups[i].slot == slot) {
-            return true;
-        }
+    if (slot != LBSTATS_NONE) {
+        to->words[slot / 64] |= (uint64_t)1 << (slot % 64);
     }
-    for (size_t i = 0; i < conf->listener_count; i++) {
-        if (conf->listeners[i].slot == slot) {
-            return true;
-        }
-    }
-    return false;
 }
 
-static void retire_slot(struct lb *lb, const struct lb_conf *now, uint32_t slot)
+static void note_slots(struct slots *to, const struct lb_conf *conf)
 {
-    if (slot != LBSTATS_NONE && !has_slot(now, slot)) {
-        lbstats_slot_retire(lb->options.stats, slot, ev_now(lb->loop));
+    for (size_t i = 0; conf != NULL && i < conf->group_count; i++) {
+        note_slot(to, conf->groups[i].slot);
+    }
+    for (size_t i = 0; conf != NULL && i < conf->listener_count; i++) {
+        note_slot(to, conf->listeners[i].slot);
     }
 }
 
 static void retire_slots(struct lb *lb, const struct lb_conf *before, const struct lb_conf *now)
 {
-    for (size_t i = 0; before != NULL && i < before->group_count; i++) {
-        retire_slot(lb, now, before->groups[i].slot);
-    }
-    for (size_t i = 0; before != NULL && i < before->listener_count; i++) {
-        retire_slot(lb, now, before->listeners[i].slot);
+    struct slots had = {0};
+    struct slots has = {0};
+    note_slots(&had, before);
+    note_slots(&has, now);
+    for (uint32_t slot = 0; slot < LBSTATS_SLOTS_MAX; slot++) {
+        if ((had.words[slot / 64] & ~has.words[slot / 64]) >> (slot % 64) & 1) {
+            lbstats_slot_retire(lb->options.stats, slot, ev_now(lb->loop));
+        }
     }
 }
 
@@ -206,6 +230,7 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
     ask_for_sockets(lb, op, conf);
     lb_drains_adopt(lb, conf, snapshot);
     lb_probes_adopt(lb, conf);
+    lb_watch_adopt(lb, conf);
     retire_slots(lb, before, conf);
     if (before != NULL) {
         before->next = lb->older;
@@ -216,12 +241,23 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
     return ERR_OK;
 }
 
+/* The listener may have got another address since the socket was asked for. */
+static bool is_bound_to(int fd, const struct net_addr *addr)
+{
+    auto_op struct op op;
+    struct net_addr local;
+    op_init(&op);
+    return net_local_addr(&op, fd, &local) == ERR_OK &&
+           (net_addr_port(addr) == 0 || net_addr_equal(&local, addr));
+}
+
 void lb_listener_give(struct lb *lb, struct str listener_arn, int fd)
 {
     struct lb_conf *conf = lb_newest(lb);
     for (size_t i = 0; conf != NULL && i < conf->listener_count; i++) {
         struct lb_listener *l = &conf->listeners[i];
-        if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0) {
+        if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0 &&
+            is_bound_to(fd, &l->addr)) {
             l->socket->is_asked_for = false;
             lb_tune_socket(fd, &l->addr);
             atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
@@ -279,8 +315,10 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->loop = loop;
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
+    lb_tls_room_init(&lb->tls_room, &lb->blocks);
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
+        lb_tls_room_fini(&lb->tls_room);
         lb_registry_fini(&lb->registry);
         mem_free(lb);
         return e;
@@ -330,6 +368,7 @@ void lb_free(struct lb *lb)
     ev_timer_stop(&lb->tick);
     ev_timer_stop(&lb->drain_timer);
     ev_timer_stop(&lb->stop_timer);
+    ev_timer_stop(&lb->watch_timer);
     ev_wake_close(&lb->wake);
     while (lb->older != NULL) {
         struct lb_conf *old = lb->older;
@@ -341,5 +380,7 @@ void lb_free(struct lb *lb)
     }
     lb_registry_fini(&lb->registry);
     lb_logs_close(lb->logs);
+    lb_tls_room_fini(&lb->tls_room);
+    lb_blocks_fini(&lb->blocks);
     mem_free(lb);
 }

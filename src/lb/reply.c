@@ -91,6 +91,9 @@ void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head
     lb_count_one(c->worker, c->slot, LBSTATS_FIXED_RESPONSES);
     lb_count_own(c, NULL, a->status);
     write_start(c, &out, a->status);
+    if (str_is_set(a->retry_after)) {
+        h1_write_field(&out, STR("Retry-After"), a->retry_after);
+    }
     bool has_body = !is_head && a->status != 204 && a->status != 304;
     write_end(&out, a->content_type, a->body, closes, has_body);
     send_reply(c, &out, closes);

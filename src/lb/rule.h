@@ -12,6 +12,9 @@ struct regex_scratch;
 
 /* IPv4 as ::ffff:a.b.c.d. Unix sockets: all zero. */
 void lb_addr_bytes(const struct net_addr *addr, uint8_t ret_bytes[16]);
+bool lb_addr_is_v4(const uint8_t bytes[16]);
+/* "10.0.0.0/8", "2001:db8::/32", an address alone. False when it is none. */
+bool lb_cidr_read(struct str text, struct lb_cidr *ret);
 
 struct lb_request_facts {
     const struct h1_head *head;
@@ -27,5 +30,7 @@ bool lb_rule_holds(const struct lb_rule *rule, const struct lb_request_facts *fa
 struct str lb_rule_path(const struct h1_head *h);
 /* Pattern with *, ? and \ before a character that stands for itself. No recursion. */
 bool lb_rule_match(struct str pattern, struct str text, bool ignore_case);
+/* The address, of lb_addr_bytes, lies in the range. */
+bool lb_cidr_has(const struct lb_cidr *cidr, const uint8_t bytes[16]);
 /* Host without its port. */
 struct str lb_host_name(struct str host);

@@ -36,6 +36,7 @@ class Box:
         for event in self.kept:
             if key in event and match(event[key]):
                 self.kept.remove(event)
+                self.last = event
                 return event[key]
         limit = time.monotonic() + timeout_s
         while True:
@@ -43,8 +44,9 @@ class Box:
             try:
                 event = self.events.get(timeout=max(left, 0.001))
             except queue.Empty:
-                raise AssertionError(f"no event \"{key}\" within {timeout_s} s; seen: {self.kept}") from None
+                raise AssertionError(f"no event \"{key}\" within {timeout_s} s; seen: {self.kept[-5:]}") from None
             if key in event and match(event[key]):
+                self.last = event
                 return event[key]
             self.kept.append(event)
             if "ended" in event:

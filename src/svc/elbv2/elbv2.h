@@ -30,6 +30,9 @@ struct elbv2_host {
 struct elbv2_options {
     struct store *store;
     struct str account;
+    struct str
+        objects;      /* folder of S3's buckets: OBJECTS/BUCKET/KEY; trust stores come from there */
+    struct str files; /* folder for what is handed out by file:// */
     struct str lb_address; /* of internet-facing load balancers; absent: each has its own */
     const char
         *hosts_path;       /* "/etc/hosts"; NULL: names are never written, DNSName is the address */
@@ -62,6 +65,10 @@ void elbv2_heard_drained(struct elbv2 *e, const struct lbconf_drained *message);
 void elbv2_heard_listen_failed(struct elbv2 *e, const struct lbconf_listen_failed *message);
 /* Sends the newest snapshot once more, to a data plane that has just been started. */
 void elbv2_publish_again(struct elbv2 *e);
+
+/* Within the transaction that changes a security group: the data plane is told after its commit.
+ * self is the struct elbv2. */
+void elbv2_security_groups_changed(void *self, struct op *op);
 
 /* ---- for the other services ----------------------------------------------------------------- */
 
