@@ -290,6 +290,9 @@ static void try_target(struct lb_exchange *ex)
     if (peer == NULL && g != NULL) {
         peer = lb_pick(w, g, ex->refused, ex->refused_count);
     }
+    if (!is_retry && peer != NULL && lb_group_is_open(g)) {
+        lb_count_one(w, g->slot, LBSTATS_UNHEALTHY_ROUTED);
+    }
     bool is_same = false;
     if (peer == NULL && g != NULL && is_retry) {
         peer = lb_pick(w, g, NULL, 0); /* nobody else: the same target, over a new connection */
@@ -536,7 +539,8 @@ static bool may_stay_open(const struct lb_client *c, const struct lb_listener *l
 {
     const struct lb_worker *w = c->worker;
     dur_t age = mono_since(ev_now(&w->loop), c->accepted_at);
-    return w->request_head.wants_keep_alive && !ends_connections(&w->request_head, l) && !w->is_stopping && age.us < l->client_keep_alive.us;
+    return w->request_head.wants_keep_alive && !ends_connections(&w->request_head, l) &&
+           !w->is_stopping && age.us < l->client_keep_alive.us;
 }
 
 /* An answer of our own; reads past the body when it is here, else the connection ends. */

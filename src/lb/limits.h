@@ -30,7 +30,7 @@
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
-#define LB_INTERIM_MAX          16 /* 1xx responses before a response */
+#define LB_INTERIM_MAX          16  /* 1xx responses before a response */
 #define LB_PIPELINE_BYTES_MAX   65536 /* read ahead behind the request in work */
 
 /* The worker's one read buffer. Large on purpose: a body then needs a fourth of the system calls,

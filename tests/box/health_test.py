@@ -242,6 +242,7 @@ def with_fewer_healthy_targets_than_the_threshold_all_get_requests():
         assert set(names(port, 12)) == set("abcd"), "none is healthy: all get requests"
         stats = box.group_stats("blue")
         assert (stats["healthy"], stats["unhealthy"]) == (0, 4)
+        assert stats["UNHEALTHY_ROUTED"] == 36, stats  # three times twelve, while too few were healthy
 
 
 @test
