@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "lb/affinity.h"
 #include "lb/control.h"
+#include "lb/tls_target.h"
 #include "regex/regex.h"
 
 #include <sched.h>
@@ -151,7 +152,10 @@ static void on_wake(struct ev_wake *wake)
     struct lb_worker *w = CONTAINER_OF(wake, struct lb_worker, wake);
     struct lb_conf *newest = atomic_load_explicit(&w->lb->conf, memory_order_acquire);
     if (newest != w->conf && newest != NULL) {
+        mono_t began = clock_mono();
         adopt(w, newest);
+        atomic_store_explicit(&w->adopt_us, (uint64_t)mono_since(clock_mono(), began).us,
+                              memory_order_relaxed);
         atomic_store_explicit(&w->seen_version, newest->version, memory_order_release);
         ev_wake_up(&w->lb->wake);
     } else if (newest != NULL) {
@@ -223,6 +227,9 @@ static void free_worker(struct lb_worker *w)
     }
     lb_affinities_free(w);
     for (uint32_t i = 0; i < w->pool_count; i++) {
+        if (w->pools[i] != NULL) {
+            lb_tls_session_drop(&w->pools[i]->session);
+        }
         mem_free(w->pools[i]);
     }
     lb_cookies_fini(&w->cookies);
