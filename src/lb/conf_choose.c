@@ -118,7 +118,8 @@ enum err lb_conf_read_choosing(struct op *op, struct arena *a, const struct lbco
     }
     TRY(read_stickiness(op, a, set, g));
     TRY(read_outliers(op, set, &g->outliers));
-    g->is_watched = in->targets.count >= LB_ANOMALY_TARGETS_MIN || g->outliers.fault_run > 0;
+    g->is_watched =
+        in->targets.count >= LB_ANOMALY_TARGETS_MIN || g->mitigates || g->outliers.fault_run > 0;
     return ERR_OK;
 }
 

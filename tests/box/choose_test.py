@@ -73,8 +73,8 @@ def twenty_thousand_requests_are_split_exactly_while_weights_change():
                     wire.send(request())
                 for wire in wires:
                     assert wire.read_response()[0].status == 200
-            owed += 1000 * second / (first + second)
-            worst = max(worst, abs(b.requests - owed))
+                owed += 8 * second / (first + second)
+                worst = max(worst, abs(b.requests - owed))
     total = a.requests + b.requests
     print(f"# {total} requests over 2 workers, weights changed 20 times: worst deviation {worst:.3f} requests,"
           f" {1000 * worst / total:.4f} per mille of the total")
