@@ -252,7 +252,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
-    lb_conf_set_threshold(g, &in->attributes);
+    lb_conf_set_thresholds(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
