@@ -42,6 +42,7 @@ static void weights_published(void *self)
     struct engine *e = self;
     codedeploy_weights_published(e->codedeploy);
     ecs_weights_published(e->ecs);
+    acm_published(e->acm);
 }
 
 /* ---- the load balancer's turn and its way out ---- */
@@ -280,6 +281,10 @@ static enum err open_certificates(struct op *op, struct engine *e)
         .store = e->store,
         .loop = e->loop,
         .account = e->options->account,
+        .state = e->options->state,
+        .acme = {.directory = e->options->acme_directory,
+                 .contact = e->options->acme_contact,
+                 .ca_file = e->options->acme_ca_file},
         .is_test_mode = e->options->is_test_mode,
         .users = {.self = e, .list_users = list_users, .is_published = is_published},
         .wakes = e->port_wakes,

@@ -83,6 +83,7 @@ struct lb_range {
 
 struct lb_check {
     bool is_on;
+    bool is_tls;
     uint16_t port; /* 0: the target's own */
     struct str path;
     dur_t interval; /* as configured */
@@ -111,6 +112,7 @@ struct lb_group {
     uint64_t serial;
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
+    bool is_tls;            /* targets speak HTTPS */
     bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
     bool closes_websockets; /* at a drain; else they run to its end */
     uint64_t tag;           /* of the ARN, in cookies; not 0 */
@@ -250,6 +252,9 @@ struct lb_listener {
     char port_text[6];
     uint16_t port;
     struct lb_tls_site *tls; /* NULL: plain */
+    unsigned told_facts;     /* bits 1 << enum lb_tls_fact: what targets are told of it */
+    bool has_own_names;      /* some fact has a header of another name */
+    struct str *fact_names;  /* by enum lb_tls_fact */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;

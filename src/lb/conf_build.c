@@ -7,6 +7,7 @@
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
+#include "lb/tls_facts.h"
 #include "lb/tls_site.h"
 
 #include "base/check.h"
@@ -194,9 +195,12 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu targets, the limit is %d", STR_ARG(in->arn),
                        in->targets.count, LB_GROUP_TARGETS_MAX);
     }
-    bool is_plain = STR_IS(in->protocol, "HTTP") &&
-                    (!str_is_set(in->check_protocol) || STR_IS(in->check_protocol, "HTTP"));
-    if (OPT_OR(in->is_in_use, true) && !is_plain) {
+    struct str check = str_is_set(in->check_protocol) ? in->check_protocol : in->protocol;
+    bool is_known = (STR_IS(in->protocol, "HTTP") || STR_IS(in->protocol, "HTTPS")) &&
+                    (STR_IS(check, "HTTP") || STR_IS(check, "HTTPS"));
+    g->is_tls = STR_IS(in->protocol, "HTTPS");
+    g->check.is_tls = STR_IS(check, "HTTPS");
+    if (OPT_OR(in->is_in_use, true) && !is_known) {
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
     }
@@ -515,6 +519,45 @@ static enum err read_added_fields(struct build *b, const struct lbconf_listener 
     return ERR_OK;
 }
 
+/* Source: ALB: names of one's own replace the headers' names; "verify" tells the leaf's facts,
+ * "passthrough" the chain. */
+static void read_facts(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    static const unsigned client = 1u << LB_TLS_FACT_SERIAL | 1u << LB_TLS_FACT_ISSUER |
+                                   1u << LB_TLS_FACT_SUBJECT | 1u << LB_TLS_FACT_VALIDITY |
+                                   1u << LB_TLS_FACT_LEAF;
+    l->fact_names = ARENA_ARRAY(b->arena, struct str, LB_TLS_FACT_COUNT);
+    for (unsigned i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        struct str name = attribute(&in->attributes, lb_tls_fact_attribute(i));
+        l->has_own_names = l->has_own_names || name.len > 0;
+        l->fact_names[i] = name.len > 0 ? arena_str(b->arena, name) : lb_tls_fact_name(i);
+    }
+    if (l->tls->mutual != LB_TLS_MUTUAL_OFF) {
+        l->told_facts = l->tls->mutual == LB_TLS_MUTUAL_VERIFY ? client : 1u << LB_TLS_FACT_CHAIN;
+    }
+    if (attribute_is(&in->attributes,
+                     STR("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+                     STR("true"))) {
+        l->told_facts |= 1u << LB_TLS_FACT_VERSION | 1u << LB_TLS_FACT_CIPHER;
+    }
+}
+
+static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    bool offers_h2 = lb_h2_accept_hook != NULL &&
+                     !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
+    TRY(lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls));
+    read_facts(b, in, l);
+    return ERR_OK;
+}
+
+static void give_tls(struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        lb_tls_site_give(conf->listeners[i].tls);
+    }
+}
+
 static enum err read_sources(struct build *b, const struct lbconf_listener *in,
                              struct lb_listener *l)
 {
@@ -532,20 +575,6 @@ static enum err read_sources(struct build *b, const struct lbconf_listener *in,
     }
     l->sources = lb_cidr_set_build(b->arena, cidrs, in->sources.count);
     return ERR_OK;
-}
-
-static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
-{
-    bool offers_h2 = lb_h2_accept_hook != NULL &&
-                     !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
-    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
-}
-
-static void give_tls(struct lb_conf *conf)
-{
-    for (size_t i = 0; i < conf->listener_count; i++) {
-        lb_tls_site_give(conf->listeners[i].tls);
-    }
 }
 
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,

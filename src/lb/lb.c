@@ -314,8 +314,10 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->loop = loop;
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
+    lb_tls_room_init(&lb->tls_room, &lb->blocks);
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
+        lb_tls_room_fini(&lb->tls_room);
         lb_registry_fini(&lb->registry);
         mem_free(lb);
         return e;
@@ -372,5 +374,7 @@ void lb_free(struct lb *lb)
         lb_conf_free(&lb->registry, conf);
     }
     lb_registry_fini(&lb->registry);
+    lb_tls_room_fini(&lb->tls_room);
+    lb_blocks_fini(&lb->blocks);
     mem_free(lb);
 }

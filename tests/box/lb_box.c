@@ -148,7 +148,11 @@ static void publish(struct box *box, struct str line)
         box->built = mono_since(clock_mono(), box->began);
     }
     if (e != ERR_OK) {
-        printf("{\"refused\":\"%s\"}\n", op.note.text);
+        printf("{\"refused\":\"");
+        for (const char *c = op.note.text; *c != '\0'; c++) {
+            printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+        }
+        printf("\"}\n");
     }
 }
 
