@@ -256,8 +256,9 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    struct lb_gate *gate; /* NULL: open to all */
-    bool edits_responses; /* one of the next two */
+    uint32_t source_connections_max; /* 0: as many as they like */
+    struct lb_gate *gate;            /* NULL: open to all */
+    bool edits_responses;            /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */
     uint32_t added_mask;     /* bits of lb_added_names: not taken over from the target */

@@ -311,9 +311,11 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->loop = loop;
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
+    lb->sources = lb_sources_new();
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
         lb_registry_fini(&lb->registry);
+        mem_free(lb->sources);
         mem_free(lb);
         return e;
     }
@@ -369,5 +371,6 @@ void lb_free(struct lb *lb)
         lb_conf_free(&lb->registry, conf);
     }
     lb_registry_fini(&lb->registry);
+    mem_free(lb->sources);
     mem_free(lb);
 }

@@ -243,7 +243,8 @@ void lb_response_read(struct lb_exchange *ex)
     if (before > 0) {
         memcpy(at, ex->head->bytes + ex->head->at, before);
     }
-    ssize_t n = lb_upstream_read_now(ex->upstream, at + before, LB_READ_BYTES_MAX - before);
+    size_t room = ex->has_response ? lb_read_room(w) : LB_READ_BYTES_MAX - before;
+    ssize_t n = lb_upstream_read_now(ex->upstream, at + before, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
