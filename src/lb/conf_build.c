@@ -3,6 +3,7 @@
 
 #include "lb/conf_build.h"
 #include "lb/challenge.h"
+#include "lb/cidr_set.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -19,6 +20,7 @@ struct build {
     struct lb_conf *conf;
     struct arena *arena;
     struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -183,8 +185,7 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
-    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
-                                           STR("least_outstanding_requests"));
+    TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
     g->waits_fully =
@@ -218,6 +219,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
+    lb_conf_set_threshold(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -231,32 +233,12 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-bool lb_cidr_read(struct str text, struct lb_cidr *ret)
-{
-    struct str host = text;
-    struct str bits_text = STR_NONE;
-    (void)str_cut(text, '/', &host, &bits_text);
-    struct net_addr addr;
-    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
-        return false;
-    }
-    bool is_v6 = addr.any.sa_family == AF_INET6;
-    uint64_t bits_max = is_v6 ? 128 : 32;
-    uint64_t bits = bits_max;
-    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
-        return false;
-    }
-    lb_addr_bytes(&addr, ret->bytes);
-    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
-    return true;
-}
-
 static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
                            struct lb_condition *c)
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_parse(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
@@ -366,10 +348,12 @@ static struct str copy_or(struct build *b, struct str text, struct str otherwise
     return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
 }
 
-static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+static enum err read_action(struct build *b, const struct lbconf_listener *listener,
+                            const struct lbconf_action *in, struct lb_action *a)
 {
     if (STR_IS(in->type, "forward")) {
-        return read_forward(b, in, a);
+        TRY(read_forward(b, in, a));
+        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
     }
     if (STR_IS(in->type, "fixed-response")) {
         a->type = LB_FIXED;
@@ -393,7 +377,8 @@ static enum err read_action(struct build *b, const struct lbconf_action *in, str
     return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
 }
 
-static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
+                          const struct lbconf_rule *in, struct lb_rule *rule)
 {
     rule->arn = arena_str(b->arena, in->arn);
     rule->priority = OPT_OR(in->priority, 0);
@@ -413,7 +398,7 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, &in->actions.items[0], &rule->action);
+    return read_action(b, listener, &in->actions.items[0], &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -456,6 +441,7 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
     }
     l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
     l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
+    l->takes_proxy = attribute_is(a, STR("hitless.proxy_protocol.enabled"), STR("true"));
     l->drops_invalid =
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
@@ -514,6 +500,25 @@ static void give_tls(struct lb_conf *conf)
     }
 }
 
+static enum err read_sources(struct build *b, const struct lbconf_listener *in,
+                             struct lb_listener *l)
+{
+    if (!in->sources.is_set) {
+        return ERR_OK;
+    }
+    struct lb_cidr *cidrs = ARENA_ARRAY(&b->op->arena, struct lb_cidr, in->sources.count);
+    for (size_t i = 0; i < in->sources.count; i++) {
+        if (!lb_cidr_parse(in->sources.items[i], &cidrs[i])) {
+            return op_fail(b->op, ERR_INPUT,
+                           "\"%.*s\", which may connect to %.*s, is no address "
+                           "range",
+                           STR_ARG(in->sources.items[i]), STR_ARG(in->arn));
+        }
+    }
+    l->sources = lb_cidr_set_build(b->arena, cidrs, in->sources.count);
+    return ERR_OK;
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -537,6 +542,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
+    l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
@@ -544,10 +550,11 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     read_modes(&in->attributes, l);
     TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
+    TRY(read_sources(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
     if (l->rule_count > LB_RULES_WALKED_MAX) {
@@ -566,6 +573,8 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    b->groups = &in->target_groups;
+    TRY(lb_conf_read_key(b->op, b->registry, in, c));
     TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
     c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
@@ -669,11 +678,17 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
 void lb_group_recount(struct lb_group *g)
 {
     unsigned healthy = 0;
+    int64_t slow_until_us = 0;
     for (size_t i = 0; i < g->usable_count; i++) {
-        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        const struct lb_peer *peer = g->targets[i].peer;
+        int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
         healthy += lb_health_takes_traffic(health);
+        int64_t since_us = atomic_load_explicit(&peer->slow_since_us, memory_order_relaxed);
+        int64_t until_us = since_us == 0 ? 0 : since_us + dur_scaled(g->slow_start).us;
+        slow_until_us = until_us > slow_until_us ? until_us : slow_until_us;
     }
     atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+    atomic_store_explicit(&g->slow_until_us, slow_until_us, memory_order_relaxed);
 }
 
 struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)

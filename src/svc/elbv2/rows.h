@@ -10,6 +10,7 @@
  *   elbv2.target         group ARN \n host \n port             ARN of the group
  *   elbv2.trust_store    name
  *   elbv2.revocations    trust store ARN \n number             ARN of the trust store
+ *   elbv2.secret         "cookies", of no region
  *   elbv2.reference      group ARN \n listener or rule ARN     ARN of the group
  *
  * A row is in the region that its ARN names. Every put and remove here notes that the part of the

@@ -2,13 +2,17 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "svc/common/arn.h"
+#include "svc/common/security_groups.h"
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/secure.h"
 #include "svc/elbv2/targets.h"
+
+#define COOKIE_KEY_DIGITS 64 /* 32 bytes */
 
 /* A snapshot is put together of parts, one a target group and one a listener with its rules. Each
  * is read from the store once and again only after it changed, so that one target more among ten
@@ -135,8 +139,38 @@ static enum err mark_all(struct op *op, struct elbv2 *e, const struct store_kind
     return ERR_OK;
 }
 
+/* The key is made once: cookies must open after every restart. */
+static enum err load_cookie_key(struct op *op, struct elbv2 *e)
+{
+    static const struct store_kind kind = {"elbv2.secret", &shape_engine_elb_secret};
+    struct engine_elb_secret secret = {0};
+    struct str region = op->region;
+    op->region = STR("");
+    enum err result = store_get(op, e->store, &kind, STR("cookies"), &secret);
+    if (result == ERR_NOT_FOUND) {
+        op_note_clear(op);
+        secret.cookie_key = rand_text(&op->arena, RAND_HEX, COOKIE_KEY_DIGITS);
+        result = store_put(op, e->store, &kind, STR("cookies"), STR(""), &secret);
+    }
+    op->region = region;
+    e->cookie_key = arena_str(&e->arena, secret.cookie_key);
+    return result;
+}
+
+void elbv2_security_groups_changed(void *self, struct op *op)
+{
+    struct elbv2 *e = self;
+    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
+        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
+                  op->note.text);
+        op_note_clear(op);
+    }
+    store_after_commit(e->store, note_at_once, e, STR(""));
+}
+
 enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
 {
+    TRY(load_cookie_key(op, e));
     TRY(mark_all(op, e, &elbv2_kind_group));
     TRY(mark_all(op, e, &elbv2_kind_listener));
     e->is_dirty = true;
@@ -393,6 +427,21 @@ static void collect_weights(struct part *part, const struct elbv2_rule_list *rul
     }
 }
 
+/* Who may connect by the load balancer's security groups. */
+static enum err add_sources(struct op *op, struct elbv2 *e, const struct elbv2_load_balancer *lb,
+                            struct lbconf_listener *to)
+{
+    bool is_open = true;
+    struct str *cidrs = NULL;
+    size_t count = 0;
+    TRY(security_groups_sources(op, e->store, lb->security_groups.items, lb->security_groups.count,
+                                OPT_OR(to->port, 0), &is_open, &cidrs, &count));
+    if (!is_open) {
+        to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
+    }
+    return ERR_OK;
+}
+
 /* ERR_NOT_FOUND when it is gone, ERR_UNSUPPORTED when the data plane does not serve it. */
 static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
 {
@@ -419,6 +468,7 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
                   .count = rules.count,
                   .is_set = true},
     };
+    TRY(add_sources(op, e, &lb, &built));
     add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
@@ -583,7 +633,7 @@ static void send(struct elbv2 *e)
 {
     auto_op struct op op;
     op_init(&op);
-    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version)};
+    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version), .cookie_key = e->cookie_key};
     struct map indexes;
     map_init(&indexes);
     gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);
