@@ -107,7 +107,7 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     CHECK(!ex->is_over);
     ex->is_over = true;
     ev_defer_cancel(&ex->again);
-    lb_count_bytes(w, c->slot, ex->client_bytes);
+    lb_count_client_bytes(c, ex->client_bytes);
     if (ex->tunnel != NULL) {
         lb_tunnel_end(ex);
     }
@@ -129,7 +129,8 @@ void lb_exchange_done(struct lb_exchange *ex)
 {
     struct lb_client *c = ex->client;
     bool may_stay = !ex->closes_client && ex->request.is_done;
-    bool must_linger = !ex->request.is_done;
+    bool is_told_late = !may_stay && ex->may_send_more && !c->worker->is_stopping;
+    bool must_linger = !ex->request.is_done || is_told_late;
     end_exchange(ex, ex->upstream_may_stay);
     if (must_linger) {
         lb_client_finish(c, true);
@@ -226,6 +227,7 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     lb_block_give(&w->blocks, ex->head);
     ex->head = NULL;
     ex->has_begun = false;
+    ex->interim_count = 0;
     ex->is_cut = false;
     /* not from here: the caller may itself be on the way out of a try */
     ev_defer(&w->loop, &ex->again, try_again);
@@ -236,7 +238,7 @@ void lb_exchange_abort(struct lb_exchange *ex, unsigned status)
     if (status == 460 && !ex->request.is_done) {
         status = 400; /* ALB: the client left in the middle of its body */
     }
-    if (!ex->has_response && status != 0) {
+    if (!ex->has_response) {
         lb_count_own(ex->client, ex, status);
     }
     end_exchange(ex, false);
@@ -527,11 +529,19 @@ static unsigned refusal(const struct h1_head *h, const struct lb_listener *l)
     return h->has_other_expect ? 417 : 0;
 }
 
+/* Source: ALB, desync mitigation: after an ambiguous request the connections to client and target
+ * end, but in monitor mode. */
+static bool ends_connections(const struct h1_head *h, const struct lb_listener *l)
+{
+    return h->verdict >= H1_AMBIGUOUS && (l->desync != LB_DESYNC_MONITOR || h->must_close);
+}
+
 static bool may_stay_open(const struct lb_client *c, const struct lb_listener *l)
 {
     const struct lb_worker *w = c->worker;
     dur_t age = mono_since(ev_now(&w->loop), c->accepted_at);
-    return w->request_head.is_keep_alive && !w->is_stopping && age.us < l->client_keep_alive.us;
+    return w->request_head.wants_keep_alive && !ends_connections(&w->request_head, l) &&
+           !w->is_stopping && age.us < l->client_keep_alive.us;
 }
 
 /* An answer of our own; reads past the body when it is here, else the connection ends. */
@@ -546,9 +556,10 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
     if (!body.is_done && count > h->head_bytes) {
         (void)lb_body_pass(&body, bytes + h->head_bytes, count - h->head_bytes, &used, &ignored);
     }
-    bool closes = !body.is_done || !may_stay_open(c, l);
+    bool is_blocked = l->desync == LB_DESYNC_STRICTEST && h->verdict > H1_COMPLIANT;
+    bool closes = !body.is_done || is_blocked || !may_stay_open(c, l);
     bool is_head = is_method(h, "HEAD");
-    lb_count_bytes(c->worker, c->slot, h->head_bytes + used);
+    lb_count_client_bytes(c, h->head_bytes + used);
     if (a == NULL) {
         lb_count_own(c, NULL, status);
         lb_reply_error(c, status, is_head, closes);
@@ -620,6 +631,8 @@ static struct lb_exchange *start(struct lb_client *c, const struct lb_listener *
     ex->is_http10 = h->minor_version == 0;
     ex->is_websocket = h->is_websocket;
     ex->wants_keep_alive = may_stay_open(c, l);
+    ex->closes_target = ends_connections(h, l);
+    ex->may_send_more = h->wants_keep_alive || ex->closes_target;
     lb_body_init(&ex->request, h->framing, h->content_length, true);
     c->exchange = ex;
     return ex;
@@ -727,6 +740,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
+    lb_count_rules(c, l, rule);
     if (rule != NULL && rule->action.type != LB_FORWARD) {
         return answer(c, l, &rule->action, 0, bytes, count);
     }

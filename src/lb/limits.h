@@ -30,6 +30,7 @@
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
+#define LB_INTERIM_MAX          16  /* 1xx responses before a response */
 #define LB_PIPELINE_BYTES_MAX   65536 /* read ahead behind the request in work */
 
 /* The worker's one read buffer. Large on purpose: a body then needs a fourth of the system calls,
@@ -44,6 +45,8 @@
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
 #define LB_FREE_BLOCKS_MAX 64
+/* ALB: rules of a request that capacity units do not count. */
+#define LB_FREE_EVALUATIONS 10
 
 #define LB_CONNECTS_MAX      3          /* attempts while nothing of the request was sent */
 #define LB_SENDS_MAX         2          /* attempts once something was: the first and one retry */

@@ -286,23 +286,28 @@ static bool is_own_name(const struct lb_listener *l, struct str name)
     return false;
 }
 
-/* What a client itself says of its TLS is never passed on. */
-static void copy_request_fields(struct h1_writer *w, const struct h1_head *h,
+/* What a client itself says of its TLS is never passed on. Returns whether there was a name that is
+ * not plain. */
+static bool copy_request_fields(struct h1_writer *w, const struct h1_head *h,
                                 const struct lb_listener *l)
 {
+    bool has_odd = false;
     for (size_t i = 0; i < h->field_count; i++) {
         const struct h1_field *f = &h->fields[i];
         if (f->flags != 0 || (handled_request >> f->name & 1u) != 0) {
             continue;
         }
         struct str name = h1_field_name(h, f);
-        bool is_dropped = (f->name == H1_OTHER && is_tls_fact(name)) ||
-                          (l->has_own_names && is_own_name(l, name)) ||
-                          (l->drops_invalid && !is_plain_name(name));
+        bool is_odd = f->name == H1_OTHER && !is_plain_name(name);
+        has_odd |= is_odd;
+        bool is_dropped = (is_odd && l->drops_invalid) ||
+                          (f->name == H1_OTHER && is_tls_fact(name)) ||
+                          (l->has_own_names && is_own_name(l, name));
         if (!is_dropped) {
             h1_write_parsed_field(w, h, f);
         }
     }
+    return has_odd;
 }
 
 static void write_tls_facts(struct h1_writer *w, struct lb_tls *tls, const struct lb_listener *l)
@@ -338,7 +343,10 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     }
     h1_write_raw(w, STR(" HTTP/1.1\r\n"));
     write_host(w, str_is_set(to.host) ? to.host : h1_str(h, h->host), l);
-    copy_request_fields(w, h, l);
+    if (copy_request_fields(w, h, l)) {
+        lb_count_one(c->worker, c->slot,
+                     l->drops_invalid ? LBSTATS_HEADERS_DROPPED : LBSTATS_HEADERS_FORWARDED);
+    }
     write_framing(w, h);
     write_forwarded_for(w, c, l, h);
     h1_write_raw(w, l->tls == NULL ? STR("X-Forwarded-Proto: http\r\n")

@@ -105,7 +105,9 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
-    uint8_t peer[16]; /* lb_addr_bytes */
+    bool is_ipv6;
+    bool awaits_proxy; /* its first bytes are a PROXY header */
+    uint8_t peer[16];  /* lb_addr_bytes */
     uint16_t peer_port;
 };
 
@@ -137,12 +139,15 @@ struct lb_exchange {
     uint8_t connect_count;
     uint8_t send_count;
     uint8_t refused_count;
+    uint8_t interim_count; /* 1xx responses of this try */
     bool is_idempotent;
     bool is_head;
     bool is_http10;
     bool is_websocket;
     bool is_tunnel;
     bool wants_keep_alive; /* the client, and its request allows it */
+    bool closes_target;    /* the request was ambiguous: its connection is used no more */
+    bool may_send_more;    /* the client does not expect the connection to end with this */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
     bool is_cut;    /* the target takes no more of the request; it may still answer */
@@ -199,6 +204,7 @@ struct lb_worker {
     struct list free_upstreams;
     struct list free_exchanges;
     struct list free_affinities;
+    struct list affinities; /* of lb_affinities, which hold them */
     struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
@@ -260,7 +266,7 @@ uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
 /* The same seven days from now: what ALB's cookies carry. */
-struct str lb_worker_expires(struct lb_worker *w);
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
@@ -417,7 +423,14 @@ void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
 void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
-/* An answer of our own; ex is NULL when no target was chosen. */
+/* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
+ * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);
-/* Bytes that went through since the last call. */
+/* Bytes that went through since the last call; of a client with its address family. */
 void lb_count_bytes(const struct lb_worker *w, uint32_t slot, uint64_t bytes);
+void lb_count_client_bytes(const struct lb_client *c, uint64_t bytes);
+/* A client's connection is there: new and active. */
+void lb_count_accepted(const struct lb_client *c);
+/* Rules that were asked until `taken` matched; NULL: none did. */
+void lb_count_rules(const struct lb_client *c, const struct lb_listener *l,
+                    const struct lb_rule *taken);

@@ -103,7 +103,7 @@ static void print_stats(struct box *box)
                r.unhealthy_count);
         printf(",\"anomalous\":%u,\"mitigated\":%u", r.anomalous_count, r.mitigated_count);
         static const char *const keys[] = {
-#define X(counter, name, is_gauge) #counter,
+#define X(counter, name, family, kind, scope, unit) #counter,
 #include "stats/lbstats_counters.def"
 #undef X
         };
