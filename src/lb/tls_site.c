@@ -345,7 +345,6 @@ static enum err make_context(struct make *m, const struct lbconf_certificate *in
     *ret = context; /* the site's from now on */
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                            SSL_OP_CIPHER_SERVER_PREFERENCE);
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     set_policy(context, m->policy);
     CHECK(SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521") == 1);
     set_sessions(m, context);
