@@ -335,6 +335,7 @@ static void set_sessions(struct make *m, SSL_CTX *context)
 
 static enum err make_context(struct make *m, const struct lbconf_certificate *in, SSL_CTX **ret)
 {
+    static int groups[] = {NID_X25519, NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1};
     static const bool with_h2 = true;
     static const bool without_h2 = false;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -346,7 +347,7 @@ static enum err make_context(struct make *m, const struct lbconf_certificate *in
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                            SSL_OP_CIPHER_SERVER_PREFERENCE);
     set_policy(context, m->policy);
-    CHECK(SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521") == 1);
+    CHECK(SSL_CTX_set1_groups(context, groups, ARRAY_COUNT(groups)) == 1);
     set_sessions(m, context);
     SSL_CTX_set_client_hello_cb(context, on_client_hello, NULL);
     const bool *offer = m->offers_h2 ? &with_h2 : &without_h2;
