@@ -67,17 +67,21 @@ void lb_client_wait(struct lb_client *c)
     lb_client_wait_at_most(c, idle_timeout(c));
 }
 
-/* A handshake first, or the first request. */
-static void begin_speaking(struct lb_client *c)
+/* Its own bytes are next: a handshake, or a request. */
+static void begin_client(struct lb_client *c, const struct lb_listener *listener)
 {
-    const struct lb_listener *listener = lb_client_listener(c);
     if (listener == NULL || listener->tls == NULL) {
+        if (listener != NULL && listener->connection_sink != 0) {
+            lb_access_connection(c, listener, false);
+        }
         lb_client_wait_at_most(c, idle_timeout(c));
-    } else if (lb_client_start_tls(c, listener)) {
-        lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
-    } else {
-        lb_client_close(c);
+        return;
     }
+    if (!lb_client_start_tls(c, listener)) {
+        lb_client_close(c);
+        return;
+    }
+    lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
@@ -111,9 +115,9 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->awaits_proxy = listener != NULL && listener->takes_proxy;
     if (c->awaits_proxy) {
         lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
-    } else {
-        begin_speaking(c);
+        return;
     }
+    begin_client(c, listener);
 }
 
 void lb_client_close(struct lb_client *c)
@@ -322,14 +326,23 @@ static void keep_partial(struct lb_client *c, struct str bytes)
     CHECK(lb_block_add(&c->worker->blocks, &c->ahead, bytes));
 }
 
-static void refuse_head(struct lb_client *c)
+/* What came is no request, or not a whole one. */
+static void refuse(struct lb_client *c, unsigned status, size_t received_bytes)
+{
+    const struct lb_listener *l = lb_client_listener(c);
+    struct lb_own_answer own = {.listener = l, .received_bytes = received_bytes};
+    c->worker->log_pen.pending = l == NULL || l->access_sink == 0 ? NULL : &own;
+    lb_count_own(c, NULL, status);
+    lb_reply_error(c, status, false, true);
+}
+
+static void refuse_head(struct lb_client *c, size_t received_bytes)
 {
     const struct h1_head *h = &c->worker->request_head;
     if (h->verdict > H1_COMPLIANT) {
         lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
     }
-    lb_count_own(c, NULL, h->status);
-    lb_reply_error(c, h->status, false, true);
+    refuse(c, h->status, received_bytes);
 }
 
 /* Works through bytes[0, count), which lie in the scratch buffer and begin with a request. */
@@ -341,7 +354,7 @@ static void take_requests(struct lb_client *c, char *bytes, size_t count)
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD) {
-            refuse_head(c);
+            refuse_head(c, count);
             return;
         }
         if (r == H1_MORE) {
@@ -448,8 +461,8 @@ static bool read_proxy_header(struct lb_client *c)
         c->peer_port = net_addr_port(&h.source);
         c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     }
-    begin_speaking(c);
-    return c->state == LB_CLIENT_OPEN && c->tls == NULL;
+    begin_client(c, lb_client_listener(c));
+    return c->state != LB_CLIENT_DEAD && c->tls == NULL; /* a handshake has events of its own */
 }
 
 static void read_requests(struct lb_client *c)
@@ -560,8 +573,8 @@ static void on_timer(struct ev_timer *t)
     } else if (c->hold == LB_HOLD_WAITS) {
         lb_gate_expire(c);
     } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
-        lb_count_own(c, NULL, 408);
-        lb_reply_error(c, 408, false, true);
+        h1_head_init(&c->worker->request_head);
+        refuse(c, 408, lb_block_waiting(c->ahead));
     } else if (ex == NULL) {
         lb_client_say_goodbye(c);
         lb_client_close(c);

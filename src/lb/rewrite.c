@@ -164,11 +164,16 @@ static void write_trace(struct h1_writer *w, struct lb_worker *worker, const str
     struct str came = h1_find(h, H1_X_AMZN_TRACE_ID);
     bool is_usable = str_is_set(came) && came.len > 0 && came.len <= LB_TRACE_BYTES_MAX &&
                      str_find(came, STR("Root="), 0) != STR_NOT_FOUND;
+    h1_write_raw(w, STR("X-Amzn-Trace-Id: "));
+    size_t start = w->len;
     if (!is_usable) {
-        write_raw_field(w, STR("X-Amzn-Trace-Id: Root="), ours, STR(""));
+        h1_write_raw(w, STR("Root="));
+        h1_write_raw(w, ours);
+        worker->log_pen.trace = str_make(w->ptr + start, w->len - start);
+        h1_write_raw(w, STR("\r\n"));
         return;
     }
-    h1_write_raw(w, STR("X-Amzn-Trace-Id: Self="));
+    h1_write_raw(w, STR("Self="));
     h1_write_raw(w, ours);
     struct str part;
     while (str_next(&came, ';', &part)) {
@@ -178,6 +183,7 @@ static void write_trace(struct h1_writer *w, struct lb_worker *worker, const str
             h1_write_raw(w, part);
         }
     }
+    worker->log_pen.trace = str_make(w->ptr + start, w->len - start);
     h1_write_raw(w, STR("\r\n"));
 }
 
@@ -286,8 +292,7 @@ static bool is_own_name(const struct lb_listener *l, struct str name)
     return false;
 }
 
-/* What a client itself says of its TLS is never passed on. Returns whether there was a name that is
- * not plain. */
+/* What a client itself says of its TLS is never passed on. Returns whether a name was not plain. */
 static bool copy_request_fields(struct h1_writer *w, const struct h1_head *h,
                                 const struct lb_listener *l)
 {
@@ -299,10 +304,10 @@ static bool copy_request_fields(struct h1_writer *w, const struct h1_head *h,
         }
         struct str name = h1_field_name(h, f);
         bool is_odd = f->name == H1_OTHER && !is_plain_name(name);
+        bool is_dropped = (f->name == H1_OTHER && is_tls_fact(name)) ||
+                          (l->has_own_names && is_own_name(l, name)) ||
+                          (l->drops_invalid && is_odd);
         has_odd |= is_odd;
-        bool is_dropped = (is_odd && l->drops_invalid) ||
-                          (f->name == H1_OTHER && is_tls_fact(name)) ||
-                          (l->has_own_names && is_own_name(l, name));
         if (!is_dropped) {
             h1_write_parsed_field(w, h, f);
         }
