@@ -267,6 +267,7 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
+    uint32_t source_connections_max; /* 0: as many as they like */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
     struct lb_gate *gate;        /* NULL: open to all */

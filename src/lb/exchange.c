@@ -469,7 +469,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     struct lb_worker *w = c->worker;
     char *at = lb_read_at(w);
-    ssize_t n = lb_client_read_now(c, at, LB_READ_BYTES_MAX);
+    ssize_t n = lb_client_read_now(c, at, lb_read_room(w));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
