@@ -311,6 +311,9 @@ static void try_target(struct lb_exchange *ex)
     if (peer == NULL && g != NULL) {
         peer = lb_pick(w, g, ex->refused, ex->refused_count);
     }
+    if (!is_retry && peer != NULL && lb_group_is_open(g)) {
+        lb_count_one(w, g->slot, LBSTATS_UNHEALTHY_ROUTED);
+    }
     bool is_same = false;
     if (peer == NULL && g != NULL && is_retry) {
         peer = lb_pick(w, g, NULL, 0); /* nobody else: the same target, over a new connection */
@@ -466,7 +469,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     struct lb_worker *w = c->worker;
     char *at = lb_read_at(w);
-    ssize_t n = lb_client_read_now(c, at, LB_READ_BYTES_MAX);
+    ssize_t n = lb_client_read_now(c, at, lb_read_room(w));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }

@@ -106,6 +106,8 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool is_source_counted; /* in lb->sources */
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
     bool awaits_proxy; /* its first bytes are a PROXY header */
     bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
@@ -238,6 +240,12 @@ struct lb_worker {
 static inline char *lb_read_at(const struct lb_worker *w)
 {
     return w->scratch + LB_FRONT_BYTES;
+}
+
+/* How much of a body to read at once. */
+static inline size_t lb_read_room(const struct lb_worker *w)
+{
+    return w->blocks.held_bytes < LB_HELD_BYTES_MAX ? LB_READ_BYTES_MAX : LB_SMALL_READ_BYTES;
 }
 
 /* ---- the only places where bytes of a connection are read and written ------------------------ */
