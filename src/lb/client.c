@@ -67,17 +67,18 @@ void lb_client_wait(struct lb_client *c)
     lb_client_wait_at_most(c, idle_timeout(c));
 }
 
-/* A handshake first, or the first request. */
-static void begin_speaking(struct lb_client *c)
+/* Its own bytes are next: a handshake, or a request. */
+static void begin_client(struct lb_client *c, const struct lb_listener *listener)
 {
-    const struct lb_listener *listener = lb_client_listener(c);
     if (listener == NULL || listener->tls == NULL) {
         lb_client_wait_at_most(c, idle_timeout(c));
-    } else if (lb_client_start_tls(c, listener)) {
-        lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
-    } else {
-        lb_client_close(c);
+        return;
     }
+    if (!lb_client_start_tls(c, listener)) {
+        lb_client_close(c);
+        return;
+    }
+    lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
@@ -111,9 +112,9 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->awaits_proxy = listener != NULL && listener->takes_proxy;
     if (c->awaits_proxy) {
         lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
-    } else {
-        begin_speaking(c);
+        return;
     }
+    begin_client(c, listener);
 }
 
 void lb_client_close(struct lb_client *c)
@@ -448,8 +449,8 @@ static bool read_proxy_header(struct lb_client *c)
         c->peer_port = net_addr_port(&h.source);
         c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     }
-    begin_speaking(c);
-    return c->state == LB_CLIENT_OPEN && c->tls == NULL;
+    begin_client(c, lb_client_listener(c));
+    return c->state != LB_CLIENT_DEAD && c->tls == NULL; /* a handshake has events of its own */
 }
 
 static void read_requests(struct lb_client *c)

@@ -163,6 +163,7 @@ static bool may_try_again(const struct lb_exchange *ex, enum lb_failure why)
     switch (why) {
     case LB_FAIL_REFUSED:
     case LB_FAIL_CONNECT_TIMEOUT:
+    case LB_FAIL_TLS:
         return ex->connect_count < LB_CONNECTS_MAX;
     case LB_FAIL_UNSENT:
         return ex->may_replay && ex->send_count < LB_CONNECTS_MAX;
@@ -170,17 +171,18 @@ static bool may_try_again(const struct lb_exchange *ex, enum lb_failure why)
         return ex->may_replay && ex->is_idempotent && ex->send_count < LB_SENDS_MAX;
     case LB_FAIL_MALFORMED:
     case LB_FAIL_TIMEOUT:
+    case LB_FAIL_TLS_TIMEOUT:
     case LB_FAIL_EXPIRED:
         return false;
     }
     UNREACHABLE("every failure is handled");
 }
 
-static void note_refusal(struct lb_exchange *ex)
+static void note_refusal(struct lb_exchange *ex, enum lbstats_counter counter)
 {
     struct lb_worker *w = ex->client->worker;
-    lb_count_one(w, ex->client->slot, LBSTATS_TARGET_CONN_ERRORS);
-    lb_count_one(w, ex->group->slot, LBSTATS_TARGET_CONN_ERRORS);
+    lb_count_one(w, ex->client->slot, counter);
+    lb_count_one(w, ex->group->slot, counter);
     ex->pool->avoid_until = mono_add(ev_now(&w->loop), LB_AVOID_FOR);
 }
 
@@ -190,7 +192,9 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     struct lb_client *c = ex->client;
     CHECK(ex->upstream == NULL);
     if (why == LB_FAIL_REFUSED || why == LB_FAIL_CONNECT_TIMEOUT) {
-        note_refusal(ex);
+        note_refusal(ex, LBSTATS_TARGET_CONN_ERRORS);
+    } else if (why == LB_FAIL_TLS || why == LB_FAIL_TLS_TIMEOUT) {
+        note_refusal(ex, LBSTATS_TARGET_TLS_ERRORS);
     }
     if (ex->group->is_watched && why != LB_FAIL_UNSENT && why != LB_FAIL_EXPIRED) {
         lb_watch_answer(ex, true);

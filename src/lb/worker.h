@@ -46,6 +46,8 @@ struct lb_pool {
     /* Learned: the target closes idle connections after about this long. */
     dur_t learned_idle; /* 0: not known */
     dur_t last_idle;    /* how old the last one was that it closed */
+    bool is_tls;
+    struct ssl_session_st *session; /* the newest with this target; NULL: none */
 };
 
 struct lb_upstream {
@@ -103,9 +105,9 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
-    bool is_ipv6;
     bool awaits_proxy; /* its first bytes are a PROXY header */
-    uint8_t peer[16];  /* lb_addr_bytes */
+    bool is_ipv6;
+    uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
 
@@ -202,6 +204,7 @@ struct lb_worker {
     struct list free_upstreams;
     struct list free_exchanges;
     struct list free_affinities;
+    struct list affinities; /* of lb_affinities, which hold them */
     struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
@@ -219,6 +222,7 @@ struct lb_worker {
     mono_t stop_began;
     /* shared with the control thread */
     atomic_uint_least64_t seen_version;
+    atomic_uint_least64_t adopt_us; /* how long it took to go over to that version */
     atomic_bool is_stopped;
     struct h1_head request_head; /* the one that is being read */
     struct h1_head response_head;
@@ -263,7 +267,7 @@ uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
 /* The same seven days from now: what ALB's cookies carry. */
-struct str lb_worker_expires(struct lb_worker *w);
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
@@ -332,6 +336,8 @@ void lb_exchange_end_tunnel(struct lb_exchange *ex);
 enum lb_failure {
     LB_FAIL_REFUSED,         /* no connection came about */
     LB_FAIL_CONNECT_TIMEOUT, /* after LB_CONNECT_TIMEOUT */
+    LB_FAIL_TLS,             /* the handshake failed */
+    LB_FAIL_TLS_TIMEOUT,     /* after LB_TLS_HANDSHAKE_TIMEOUT */
     LB_FAIL_UNSENT,          /* closed, and nothing of the request had arrived */
     LB_FAIL_CLOSED,          /* closed before the response's head was complete */
     LB_FAIL_MALFORMED,
@@ -354,6 +360,8 @@ void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);
 void lb_upstream_arm(struct lb_upstream *u);
 void lb_upstream_wait(struct lb_upstream *u, dur_t at_most);
+/* Bytes that left for the target; of TLS those on the wire. */
+uint64_t lb_upstream_sent(const struct lb_upstream *u);
 /* Nothing of what the present try sent has reached the target. */
 bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before);
 /* The pool of a peer of the current configuration. */

@@ -139,6 +139,17 @@ static enum err mark_all(struct op *op, struct elbv2 *e, const struct store_kind
     return ERR_OK;
 }
 
+void elbv2_security_groups_changed(void *self, struct op *op)
+{
+    struct elbv2 *e = self;
+    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
+        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
+                  op->note.text);
+        op_note_clear(op);
+    }
+    store_after_commit(e->store, note_at_once, e, STR(""));
+}
+
 /* The key is made once: cookies must open after every restart. */
 static enum err load_cookie_key(struct op *op, struct elbv2 *e)
 {
@@ -155,17 +166,6 @@ static enum err load_cookie_key(struct op *op, struct elbv2 *e)
     op->region = region;
     e->cookie_key = arena_str(&e->arena, secret.cookie_key);
     return result;
-}
-
-void elbv2_security_groups_changed(void *self, struct op *op)
-{
-    struct elbv2 *e = self;
-    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
-        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
-                  op->note.text);
-        op_note_clear(op);
-    }
-    store_after_commit(e->store, note_at_once, e, STR(""));
 }
 
 enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
@@ -515,6 +515,7 @@ static bool refresh(struct elbv2 *e, struct part *part)
     auto_op struct op op;
     elbv2_begin_op(e, part->arn, &op);
     struct part old = *part;
+    part->listener = (struct lbconf_listener){0}; /* what is not read again is not kept either */
     arena_init(&part->arena);
     enum err result = part->is_listener ? read_listener(&op, e, part) : read_group(&op, e, part);
     if (result != ERR_OK && result != ERR_NOT_FOUND && result != ERR_UNSUPPORTED) {
