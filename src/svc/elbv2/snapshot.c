@@ -466,18 +466,42 @@ static void collect_weights(struct part *part, const struct elbv2_rule_list *rul
     }
 }
 
-/* Who may connect by the load balancer's security groups. */
+/* Without the ranges of IPv6. */
+static size_t keep_ipv4(struct str *cidrs, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (str_find_char(cidrs[i], ':', 0) == STR_NOT_FOUND) {
+            cidrs[kept++] = cidrs[i];
+        }
+    }
+    return kept;
+}
+
+/* Who may connect: by the security groups, and by the address type: an engine that listens on "::"
+ * does so for all, so that a change of the type needs no other socket. */
 static enum err add_sources(struct op *op, struct elbv2 *e, const struct elbv2_load_balancer *lb,
                             struct lbconf_listener *to)
 {
+    static struct str every_ipv4[] = {STR_INIT("0.0.0.0/0")};
     bool is_open = true;
     struct str *cidrs = NULL;
     size_t count = 0;
+    bool is_ipv4_only =
+        STR_IS(to->address, "::") && (lb->ip_address_type == ELBV2_IP_ADDRESS_TYPE_IPV4 ||
+                                      lb->ip_address_type == ELBV2_IP_ADDRESS_TYPE_UNSET);
     TRY(security_groups_sources(op, e->store, lb->security_groups.items, lb->security_groups.count,
                                 OPT_OR(to->port, 0), &is_open, &cidrs, &count));
-    if (!is_open) {
-        to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
+    if (is_open && !is_ipv4_only) {
+        return ERR_OK;
     }
+    if (is_open) {
+        cidrs = every_ipv4;
+        count = 1;
+    } else if (is_ipv4_only) {
+        count = keep_ipv4(cidrs, count);
+    }
+    to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
     return ERR_OK;
 }
 
