@@ -89,6 +89,9 @@ static void begin_client(struct lb_client *c, const struct lb_listener *listener
         return;
     }
     if (listener == NULL || listener->tls == NULL) {
+        if (listener != NULL && listener->connection_sink != 0) {
+            lb_access_connection(c, listener, false);
+        }
         lb_client_wait_at_most(c, idle_timeout(c));
         return;
     }
@@ -352,14 +355,23 @@ static void keep_partial(struct lb_client *c, struct str bytes)
     CHECK(lb_block_add(&c->worker->blocks, &c->ahead, bytes));
 }
 
-static void refuse_head(struct lb_client *c)
+/* What came is no request, or not a whole one. */
+static void refuse(struct lb_client *c, unsigned status, size_t received_bytes)
+{
+    const struct lb_listener *l = lb_client_listener(c);
+    struct lb_own_answer own = {.listener = l, .received_bytes = received_bytes};
+    c->worker->log_pen.pending = l == NULL || l->access_sink == 0 ? NULL : &own;
+    lb_count_own(c, NULL, status);
+    lb_reply_error(c, status, false, true);
+}
+
+static void refuse_head(struct lb_client *c, size_t received_bytes)
 {
     const struct h1_head *h = &c->worker->request_head;
     if (h->verdict > H1_COMPLIANT) {
         lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
     }
-    lb_count_own(c, NULL, h->status);
-    lb_reply_error(c, h->status, false, true);
+    refuse(c, h->status, received_bytes);
 }
 
 /* Works through bytes[0, count), which lie in the scratch buffer and begin with a request. */
@@ -376,7 +388,7 @@ static void take_requests(struct lb_client *c, char *bytes, size_t count)
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD) {
-            refuse_head(c);
+            refuse_head(c, count);
             return;
         }
         if (r == H1_MORE) {
@@ -611,8 +623,8 @@ static void on_timer(struct ev_timer *t)
     } else if (c->hold == LB_HOLD_WAITS) {
         lb_gate_expire(c);
     } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
-        lb_count_own(c, NULL, 408);
-        lb_reply_error(c, 408, false, true);
+        h1_head_init(&c->worker->request_head);
+        refuse(c, 408, lb_block_waiting(c->ahead));
     } else if (ex == NULL) {
         lb_client_say_goodbye(c);
         lb_client_close(c);

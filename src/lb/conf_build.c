@@ -252,7 +252,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
-    lb_conf_set_threshold(g, &in->attributes);
+    lb_conf_set_thresholds(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -621,6 +621,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    lb_log_read(b->registry->logs, in, l);
     TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
     TRY(read_sources(b, in, l));

@@ -9,6 +9,7 @@
 
 struct lb {
     struct ev_loop *loop;
+    struct lb_logs *logs; /* NULL: none */
     struct lb_options options;
     struct lb_registry registry;
     struct ev_wake wake; /* workers have something to tell */

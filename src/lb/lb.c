@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "lb/control.h"
+#include "lb/logs.h"
 #include "net/socket.h"
 
 #include <fcntl.h>
@@ -324,6 +325,10 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
         mem_free(lb);
         return e;
     }
+    if (str_is_set(options->folder)) {
+        e = lb_logs_open(op, options->folder, count, &lb->logs);
+        lb->registry.logs = lb->logs;
+    }
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
         e = lb_worker_start(op, lb, &lb->workers[i], (uint32_t)i);
         lb->worker_count += e == ERR_OK;
@@ -377,6 +382,7 @@ void lb_free(struct lb *lb)
     }
     lb_registry_fini(&lb->registry);
     mem_free(lb->sources);
+    lb_logs_close(lb->logs);
     lb_tls_room_fini(&lb->tls_room);
     lb_blocks_fini(&lb->blocks);
     mem_free(lb);

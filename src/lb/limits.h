@@ -4,6 +4,7 @@
 #include "base/time.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #define LB_WORKERS_MAX      32
 #define LB_LISTENERS_MAX    2500  /* 50 load balancers with 50 listeners each */
@@ -83,12 +84,27 @@
 #define LB_TLS_PEM_BYTES_MAX     (512 * 1024)
 #define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
 #define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
-#define LB_DRAIN_CLOCKS_APART    DUR_MS(200)        /* control's idea of a drain's end, and ours */
-#define LB_HELD_DEFAULT          10000 /* requests that a paused listener holds, over all workers */
-#define LB_HELD_MAX              1000000
-#define LB_PAUSE_DEFAULT         DUR_S(30) /* for how long it holds one */
-#define LB_RELEASES_MAX          64        /* held requests that go on in one turn of the loop */
-#define LB_ALLOWED_MAX           64        /* address ranges that maintenance lets through */
+
+#define LB_LOG_RING_BYTES     ((size_t)4 << 20) /* of one worker */
+#define LB_LOG_LINE_BYTES_MAX ((size_t)64 << 10)
+#define LB_LOG_WAITING_BYTES  ((size_t)256 << 10) /* of one sink, then they are written */
+#define LB_LOG_SINKS_MAX      1024
+#define LB_LOG_DRAIN_EVERY    DUR_MS(100)
+#define LB_LOG_FLUSH_EVERY    DUR_S(1)
+#define LB_LOG_COMPLAIN_EVERY DUR_S(60)
+#define LB_LOG_SPAN_S         300 /* ALB: of one file */
+#define LB_LOG_FILE_BYTES_MAX ((off_t)64 << 20)
+#define LB_LOG_OLD_FILES_MAX  9
+#define LB_LOG_PATH_BYTES_MAX 4096
+#define LB_LOG_GZIP_LEVEL     1
+#define LB_LOG_AGENT_BYTES    8192 /* ALB */
+#define LB_LOG_TARGET_BYTES   16384
+#define LB_DRAIN_CLOCKS_APART DUR_MS(200) /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT       10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX           1000000
+#define LB_PAUSE_DEFAULT      DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX       64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX        64        /* address ranges that maintenance lets through */
 /* For both sides of a WebSocket to answer our Close frame. */
 #define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
 #define LB_SHARE_WHOLE             1000      /* a target without mitigation */
