@@ -381,8 +381,8 @@ void lb_free(struct lb *lb)
         lb_conf_free(&lb->registry, conf);
     }
     lb_registry_fini(&lb->registry);
-    mem_free(lb->sources);
     lb_logs_close(lb->logs);
+    mem_free(lb->sources);
     lb_tls_room_fini(&lb->tls_room);
     lb_blocks_fini(&lb->blocks);
     mem_free(lb);
