@@ -11,6 +11,7 @@
 
 #include "ev/loop.h"
 #include "http/h1.h"
+#include "lb/access.h"
 #include "lb/block.h"
 #include "lb/body.h"
 #include "lb/conf.h"
@@ -105,6 +106,8 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool is_source_counted; /* in lb->sources */
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
     bool awaits_proxy; /* its first bytes are a PROXY header */
     bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
@@ -130,6 +133,7 @@ struct lb_exchange {
     struct lb_body response;
     struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
     struct lb_block *head; /* part of the response's head */
+    struct lb_access access;
     struct lb_peer *refused[LB_CONNECTS_MAX]; /* not to be tried again */
     mono_t began;
     mono_t sent_at; /* when the target had the request's head */
@@ -212,8 +216,10 @@ struct lb_worker {
     struct lb_tls_room tls_room;
     mono_t shaken_turn; /* the turn that shaken_for is about */
     dur_t shaken_for;   /* spent on clients' handshakes */
-    uint64_t random;    /* state of a generator for trace ids */
-    int64_t date_s;     /* second that date_text shows */
+    struct lb_log_pen log_pen;
+    uint64_t log_seed;
+    uint64_t random; /* state of a generator for trace ids */
+    int64_t date_s;  /* second that date_text shows */
     char date_text[32];
     int64_t expires_s; /* second that expires_text was made in */
     char expires_text[32];
@@ -234,6 +240,12 @@ struct lb_worker {
 static inline char *lb_read_at(const struct lb_worker *w)
 {
     return w->scratch + LB_FRONT_BYTES;
+}
+
+/* How much of a body to read at once. */
+static inline size_t lb_read_room(const struct lb_worker *w)
+{
+    return w->blocks.held_bytes < LB_HELD_BYTES_MAX ? LB_READ_BYTES_MAX : LB_SMALL_READ_BYTES;
 }
 
 /* ---- the only places where bytes of a connection are read and written ------------------------ */
@@ -414,6 +426,8 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
 /* reply.c: answers of our own */
 /* An error page; the caller has counted it. */
 void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool closes);
+/* Bytes that it would have. */
+size_t lb_reply_error_bytes(struct lb_client *c, unsigned status, bool is_head, bool closes);
 void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes);
 void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const struct lb_action *a,
                        bool is_head, bool closes);
@@ -423,7 +437,7 @@ struct lbstats_block *lb_count_block(const struct lb_worker *w, uint32_t slot);
 void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
-void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
+void lb_count_response(struct lb_exchange *ex, unsigned status, dur_t took);
 /* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
  * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);
