@@ -9,6 +9,7 @@
 #include "runtime/mixed.h"
 #include "svc/sts/session.h"
 #include "svc/sts/sts.h"
+#include "webcall/webcall.h"
 
 #include <sys/stat.h>
 
@@ -313,6 +314,9 @@ static enum err open_certificates(struct op *op, struct engine *e)
 static enum err open_balancer(struct op *op, struct engine *e)
 {
     bool may_write_names = geteuid() == 0;
+    struct str ca_file = e->options->idp_ca_file;
+    TRY(webcall_open(op, e->loop, str_is_set(ca_file) ? arena_c_str(&e->op.arena, ca_file) : NULL,
+                     &e->web));
     struct elbv2_options options = {
         .store = e->store,
         .account = e->options->account,
@@ -323,6 +327,7 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .hosts_mark = state_mark(e),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
         .certificates = acm_port_certificates(e->acm),
+        .web = e->web,
         .wakes = e->port_wakes,
     };
     TRY(elbv2_start(op, &options, &e->elbv2));
@@ -469,6 +474,9 @@ void engine_close(struct engine *e)
     }
     if (e->elbv2 != NULL) {
         elbv2_stop(e->elbv2);
+    }
+    if (e->web != NULL) {
+        webcall_close(e->web);
     }
     if (e->acm != NULL) {
         acm_close(e->acm);

@@ -7,6 +7,7 @@
 #include "svc/common/security_groups.h"
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/group_settings.h"
+#include "svc/elbv2/jwks.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/secure.h"
@@ -367,7 +368,33 @@ static struct lbconf_transform transform_of(const struct elbv2_rule_transform *f
         .replace = rewrite->replace};
 }
 
-static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from)
+static void claims_of(struct arena *a, const struct elbv2_jwt_validation_action_config *from,
+                      struct lbconf_action *to)
+{
+    size_t count = from->additional_claims.count;
+    to->claims = (struct lbconf_claims){
+        .items = ARENA_ARRAY(a, struct lbconf_claim, count), .count = count, .is_set = true};
+    for (size_t i = 0; i < count; i++) {
+        const struct elbv2_jwt_validation_action_additional_claim *claim =
+            &from->additional_claims.items[i];
+        to->claims.items[i] = (struct lbconf_claim){
+            .name = claim->name,
+            .format = str_of(
+                shape_enum_name(&shape_elbv2_jwt_validation_action_additional_claim_format_enum,
+                                (int)claim->format)),
+            .values = {.items = claim->values.items, .count = claim->values.count, .is_set = true}};
+    }
+}
+
+/* Actions that we refuse, in rows of an engine that took them: nobody gets past a guard without
+ * keys. */
+static bool is_unknown_guard(const struct elbv2_action *action)
+{
+    return action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC ||
+           action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_COGNITO;
+}
+
+static struct lbconf_rule rule_of(struct elbv2 *e, struct arena *a, const struct elbv2_rule *from)
 {
     struct lbconf_rule to = {.arn = from->rule_arn,
                              .priority = OPT_I32(elbv2_priority(from)),
@@ -381,7 +408,19 @@ static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from
     to.actions.count = from->actions.count;
     to.actions.items = ARENA_ARRAY(a, struct lbconf_action, from->actions.count);
     for (size_t i = 0; i < from->actions.count; i++) {
-        to.actions.items[i] = action_of(a, &from->actions.items[i]);
+        struct lbconf_action *action = &to.actions.items[i];
+        *action = action_of(a, &from->actions.items[i]);
+        const struct elbv2_jwt_validation_action_config *jwt =
+            from->actions.items[i].jwt_validation_config;
+        if (jwt != NULL) {
+            action->jwks_url = jwt->jwks_endpoint;
+            action->jwks = elbv2_jwks_want(e, jwt->jwks_endpoint);
+            action->issuer = jwt->issuer;
+            claims_of(a, jwt, action);
+        }
+        if (is_unknown_guard(&from->actions.items[i])) {
+            action->type = STR("jwt-validation");
+        }
     }
     to.transforms.is_set = true;
     to.transforms.count = from->transforms.count;
@@ -427,18 +466,42 @@ static void collect_weights(struct part *part, const struct elbv2_rule_list *rul
     }
 }
 
-/* Who may connect by the load balancer's security groups. */
+/* Without the ranges of IPv6. */
+static size_t keep_ipv4(struct str *cidrs, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (str_find_char(cidrs[i], ':', 0) == STR_NOT_FOUND) {
+            cidrs[kept++] = cidrs[i];
+        }
+    }
+    return kept;
+}
+
+/* Who may connect: by the security groups, and by the address type: an engine that listens on "::"
+ * does so for all, so that a change of the type needs no other socket. */
 static enum err add_sources(struct op *op, struct elbv2 *e, const struct elbv2_load_balancer *lb,
                             struct lbconf_listener *to)
 {
+    static struct str every_ipv4[] = {STR_INIT("0.0.0.0/0")};
     bool is_open = true;
     struct str *cidrs = NULL;
     size_t count = 0;
+    bool is_ipv4_only =
+        STR_IS(to->address, "::") && (lb->ip_address_type == ELBV2_IP_ADDRESS_TYPE_IPV4 ||
+                                      lb->ip_address_type == ELBV2_IP_ADDRESS_TYPE_UNSET);
     TRY(security_groups_sources(op, e->store, lb->security_groups.items, lb->security_groups.count,
                                 OPT_OR(to->port, 0), &is_open, &cidrs, &count));
-    if (!is_open) {
-        to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
+    if (is_open && !is_ipv4_only) {
+        return ERR_OK;
     }
+    if (is_open) {
+        cidrs = every_ipv4;
+        count = 1;
+    } else if (is_ipv4_only) {
+        count = keep_ipv4(cidrs, count);
+    }
+    to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
     return ERR_OK;
 }
 
@@ -473,7 +536,7 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
     for (size_t i = 0; i < rules.count; i++) {
-        built.rules.items[i] = rule_of(&op->arena, &rules.items[i]);
+        built.rules.items[i] = rule_of(e, &op->arena, &rules.items[i]);
     }
     shape_copy(&part->arena, &shape_lbconf_listener, &built, &part->listener);
     elbv2_secure_clear(&built);
@@ -642,6 +705,40 @@ static void send(struct elbv2 *e)
     gather_challenges(&op, e, &snapshot.acme_challenges);
     map_fini(&indexes);
     e->options.host.publish(e->options.host.self, &snapshot);
+}
+
+static bool uses_jwks(const struct part *part, struct str url)
+{
+    for (size_t r = 0; r < part->listener.rules.count; r++) {
+        const struct lbconf_actions *actions = &part->listener.rules.items[r].actions;
+        for (size_t i = 0; i < actions->count; i++) {
+            if (str_equal(actions->items[i].jwks_url, url) && url.len > 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void elbv2_note_jwks(struct elbv2 *e, struct str url)
+{
+    LIST_FOR (part, &e->listeners, struct part, link) {
+        if (uses_jwks(part, url)) {
+            part->is_stale = true;
+            e->is_dirty = true;
+        }
+    }
+    elbv2_publish(e);
+}
+
+bool elbv2_snapshot_uses_jwks(const struct elbv2 *e, struct str url)
+{
+    LIST_FOR (part, &e->listeners, struct part, link) {
+        if (part->is_stale || uses_jwks(part, url)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void elbv2_publish(struct elbv2 *e)
