@@ -79,6 +79,12 @@ static enum err list_users(void *self, struct op *op, struct str certificate_arn
     return e->port_users.list_users(e->port_users.self, op, certificate_arn, ret);
 }
 
+static enum err list_used(void *self, struct op *op, struct port_arns *ret)
+{
+    struct engine *e = self;
+    return e->port_users.list_used(e->port_users.self, op, ret);
+}
+
 static bool is_published(void *self)
 {
     struct engine *e = self;
@@ -295,7 +301,10 @@ static enum err open_certificates(struct op *op, struct engine *e)
                  .contact = e->options->acme_contact,
                  .ca_file = e->options->acme_ca_file},
         .is_test_mode = e->options->is_test_mode,
-        .users = {.self = e, .list_users = list_users, .is_published = is_published},
+        .users = {.self = e,
+                  .list_users = list_users,
+                  .list_used = list_used,
+                  .is_published = is_published},
         .wakes = e->port_wakes,
     };
     TRY(envelope_key_load(op, e->options->state, &acm.key));

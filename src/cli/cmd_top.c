@@ -449,7 +449,7 @@ static int run(struct op *op, const struct cli_args *args)
 
 const struct cli_command cli_top = {
     .name = "top",
-    .arguments = "",
+    .arguments = "[OPTIONS]",
     .summary = "what the load balancers do, second by second",
     .help =
         "usage: hitless top [--api HOST:PORT] [--interval SECONDS] [--once] [--json]\n"

@@ -55,20 +55,21 @@
 /* ALB: rules of a request that capacity units do not count. */
 #define LB_FREE_EVALUATIONS 10
 
-#define LB_CONNECTS_MAX      3          /* attempts while nothing of the request was sent */
-#define LB_SENDS_MAX         2          /* attempts once something was: the first and one retry */
-#define LB_CONNECT_TIMEOUT   DUR_S(10)  /* ALB */
-#define LB_HEAD_TIMEOUT      DUR_S(10)  /* from the first byte of a request head to its last */
-#define LB_LINGER_TIMEOUT    DUR_S(2)   /* for the client to take our last answer */
-#define LB_BODY_GRACE        DUR_S(30)  /* then a body must come at LB_BODY_RATE_MIN at least */
-#define LB_BODY_RATE_MIN     100        /* bytes a second, over the whole body */
-#define LB_TAKE_RATE_MIN     100        /* bytes a second that a client must take of its answer */
-#define LB_AVOID_FOR         DUR_S(1)   /* a target that refused a connection is the last choice */
-#define LB_STOP_IDLE_GRACE   DUR_S(1)   /* idle clients may still send one request while we stop */
-#define LB_ACCEPT_PAUSE      DUR_MS(50) /* out of descriptors */
-#define LB_PROBE_BYTES_MAX   ((size_t)16 * 1024) /* of a health check's response head */
-#define LB_PROBES_MAX        256                 /* open at a time */
-#define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
+#define LB_CONNECTS_MAX       3         /* attempts while nothing of the request was sent */
+#define LB_SENDS_MAX          2         /* attempts once something was: the first and one retry */
+#define LB_CONNECT_TIMEOUT    DUR_S(10) /* ALB */
+#define LB_HEAD_TIMEOUT       DUR_S(10) /* from the first byte of a request head to its last */
+#define LB_LINGER_TIMEOUT     DUR_S(2)  /* for the client to take our last answer */
+#define LB_BODY_GRACE         DUR_S(30) /* then a body must come at LB_BODY_RATE_MIN at least */
+#define LB_BODY_RATE_MIN      100       /* bytes a second, over the whole body */
+#define LB_TAKE_RATE_MIN      100       /* bytes a second that a client must take of its answer */
+#define LB_EARLY_CLOSE_MEMORY DUR_S(10)
+#define LB_AVOID_FOR          DUR_S(1)   /* a target that refused a connection is the last choice */
+#define LB_STOP_IDLE_GRACE    DUR_S(1)   /* idle clients may still send one request while we stop */
+#define LB_ACCEPT_PAUSE       DUR_MS(50) /* out of descriptors */
+#define LB_PROBE_BYTES_MAX    ((size_t)16 * 1024) /* of a health check's response head */
+#define LB_PROBES_MAX         256                 /* open at a time */
+#define LB_PROBE_FIRST_PAUSE  DUR_MS(200) /* between the probes of a target that never answered */
 
 /* TLS: one recv an event, up to four records in one send. */
 #define LB_TLS_PLAIN_BYTES  ((size_t)16384)                     /* RFC 8446 5.1: of a record */

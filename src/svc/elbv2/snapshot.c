@@ -419,6 +419,7 @@ static bool refresh(struct elbv2 *e, struct part *part)
     auto_op struct op op;
     elbv2_begin_op(e, part->arn, &op);
     struct part old = *part;
+    part->listener = (struct lbconf_listener){0}; /* what is not read again is not kept either */
     arena_init(&part->arena);
     enum err result = part->is_listener ? read_listener(&op, e, part) : read_group(&op, e, part);
     if (result != ERR_OK && result != ERR_NOT_FOUND && result != ERR_UNSUPPORTED) {
