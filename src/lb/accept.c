@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/flow.h"
 #include "net/socket.h"
 
 static void on_connections(struct ev_fd *fd, unsigned ready);
@@ -33,7 +34,9 @@ static void on_connections(struct ev_fd *fd, unsigned ready)
         int client_fd = -1;
         struct net_addr peer;
         enum err e = net_accept(l->listen_fd, &client_fd, &peer);
-        if (e == ERR_OK) {
+        if (e == ERR_OK && l->network != NULL) {
+            lb_flow_accept(l, l->network, client_fd, &peer);
+        } else if (e == ERR_OK) {
             lb_client_accept(l, client_fd, &peer);
         } else if (e == ERR_NO_SPACE) {
             /* the queue keeps them; without a pause the loop would spin */
@@ -91,6 +94,7 @@ void lb_listenings_adopt(struct lb_worker *w)
         }
         l = listening_at(w, i);
         l->slot = listener->slot;
+        l->network = listener->is_network ? listener : NULL;
         int fd = atomic_load_explicit(&listener->socket->fd, memory_order_acquire);
         if (l->serial == 0 && fd >= 0) {
             l->serial = listener->serial;

@@ -36,6 +36,7 @@ struct lb_count {
 /* A registered target of one group. Shared by all versions that name it and by all workers. */
 struct lb_peer {
     struct str key; /* group ARN, host, port */
+    uint64_t place; /* of host and port, for choosing by hash; the same in every process */
     struct str group_arn;
     struct str host; /* "10.0.0.1" or "unix:/path" */
     uint16_t port;
@@ -54,6 +55,8 @@ struct lb_peer {
     bool was_draining;                   /* as last reported; control thread */
     uint64_t seen_version;               /* newest configuration that names it; control thread */
     struct lb_probe *probe;              /* control thread; NULL while not checked */
+    bool is_lingering;                   /* control thread */
+    struct lb_peer *next_done;           /* control thread; in a sweep */
 };
 
 struct lb_target {
@@ -68,7 +71,8 @@ struct lb_range {
 
 struct lb_check {
     bool is_on;
-    uint16_t port; /* 0: the target's own */
+    bool is_connect; /* TCP: a connection is enough */
+    uint16_t port;   /* 0: the target's own */
     struct str path;
     dur_t interval; /* as configured */
     dur_t timeout;
@@ -87,6 +91,11 @@ struct lb_group {
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
     bool is_least_outstanding;
+    bool is_network;        /* of a network load balancer: TCP, TLS, UDP */
+    bool sends_header;      /* PROXY protocol, version 2 */
+    bool sticks_by_source;  /* a source address stays at its target */
+    bool cuts_after_drain;  /* flows that are open at the end of the delay; else they run on */
+    bool cuts_unhealthy;    /* flows to a target that becomes unhealthy */
     bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
     bool closes_websockets; /* at a drain; else they run to its end */
     dur_t drain;
@@ -180,6 +189,12 @@ struct lb_socket {
     struct net_addr addr;
     bool is_asked_for;
     atomic_uint held_count; /* requests that wait at the gate, over all workers */
+    /* UDP: sockets that share the port. Worker n of m serves n, n + m, ...; so a flow stays with
+     * its worker. */
+    atomic_uint udp_count; /* 0 until they were given */
+    int udp_fds[LB_UDP_SOCKETS_MAX];
+    struct net_addr udp_addr;
+    bool is_udp_asked_for;
 };
 
 /* hitless.pause.* and hitless.maintenance.* of a listener. */
@@ -204,6 +219,9 @@ struct lb_listener {
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
+    bool is_network; /* of a network load balancer: relays what comes */
+    bool has_tcp;
+    bool has_udp;
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
@@ -264,6 +282,7 @@ struct lb_registry {
     struct lb_names peers;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
+    size_t lingering_count; /* peers that no version names and some flow still uses */
     size_t worker_count;
 };
 

@@ -105,6 +105,7 @@ static enum err read_check(struct build *b, const struct lbconf_target_group *in
                            struct lb_check *check)
 {
     check->is_on = OPT_OR(in->is_check_enabled, true);
+    check->is_connect = lb_is_network(in->protocol) && !STR_IS(in->check_protocol, "HTTP");
     check->path = str_is_set(in->check_path) ? arena_str(b->arena, in->check_path) : STR("/");
     check->interval = DUR_S(OPT_OR(in->check_interval_seconds, 30));
     check->timeout = DUR_S(OPT_OR(in->check_timeout_seconds, 5));
@@ -169,9 +170,11 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu targets, the limit is %d", STR_ARG(in->arn),
                        in->targets.count, LB_GROUP_TARGETS_MAX);
     }
-    bool is_plain = STR_IS(in->protocol, "HTTP") &&
-                    (!str_is_set(in->check_protocol) || STR_IS(in->check_protocol, "HTTP"));
-    if (OPT_OR(in->is_in_use, true) && !is_plain) {
+    bool is_network = lb_is_network(in->protocol);
+    bool is_plain = STR_IS(in->protocol, "HTTP") || (is_network && !STR_IS(in->protocol, "TLS"));
+    bool is_checkable = !str_is_set(in->check_protocol) || STR_IS(in->check_protocol, "HTTP") ||
+                        (is_network && STR_IS(in->check_protocol, "TCP"));
+    if (OPT_OR(in->is_in_use, true) && !(is_plain && is_checkable)) {
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
     }
@@ -180,6 +183,8 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
+    g->is_network = is_network;
+    lb_network_group_read(&in->attributes, g);
     g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
                                            STR("least_outstanding_requests"));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
@@ -505,7 +510,10 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         return op_fail(b->op, ERR_INPUT, "listener %.*s has the address \"%.*s\" port %d",
                        STR_ARG(in->arn), STR_ARG(in->address), port);
     }
-    if (!STR_IS(in->protocol, "HTTP")) {
+    l->is_network = lb_is_network(in->protocol);
+    l->has_tcp = !STR_IS(in->protocol, "UDP");
+    l->has_udp = STR_IS(in->protocol, "UDP") || STR_IS(in->protocol, "TCP_UDP");
+    if (!STR_IS(in->protocol, "HTTP") && (!l->is_network || STR_IS(in->protocol, "TLS"))) {
         return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol));
     }
@@ -519,8 +527,10 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
-    TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
-                          LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
+    TRY(attribute_seconds(
+        b, &in->attributes,
+        l->is_network ? STR("tcp.idle_timeout.seconds") : STR("idle_timeout.timeout_seconds"),
+        l->is_network ? LB_FLOW_IDLE_DEFAULT_S : LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);

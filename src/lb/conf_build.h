@@ -13,6 +13,11 @@ enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attr
 /* "10.0.0.0/8", "192.0.2.1", "2001:db8::/32" */
 bool lb_cidr_read(struct str text, struct lb_cidr *ret);
 
+/* conf_network.c: "TCP", "TLS", "UDP", "TCP_UDP" */
+bool lb_is_network(struct str protocol);
+/* What a group of a network load balancer has of its own. */
+void lb_network_group_read(const struct lbconf_attributes *set, struct lb_group *g);
+
 /* conf_gate.c: leaves l->gate NULL when the listener is open to all. */
 enum err lb_gate_read(struct op *op, struct arena *a, const struct lbconf_attributes *set,
                       struct lb_listener *l) MUST_USE;

@@ -57,12 +57,21 @@
 #define LB_PROBES_MAX        256                 /* open at a time */
 #define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
 
-#define LB_DRAIN_CLOCKS_APART DUR_MS(200) /* control's idea of a drain's end, and ours */
-#define LB_HELD_DEFAULT       10000 /* requests that a paused listener holds, over all workers */
-#define LB_HELD_MAX           1000000
-#define LB_PAUSE_DEFAULT      DUR_S(30) /* for how long it holds one */
-#define LB_RELEASES_MAX       64        /* held requests that go on in one turn of the loop */
-#define LB_ALLOWED_MAX        64        /* address ranges that maintenance lets through */
+#define LB_FLOWS_MAX           65536 /* TCP flows of one worker; more are reset at once */
+#define LB_FLOW_IDLE_DEFAULT_S 350   /* NLB: tcp.idle_timeout.seconds */
+#define LB_UDP_SOCKETS_MAX     16    /* of one listener, over all workers */
+#define LB_UDP_FLOWS_MAX       16384 /* of one worker; the oldest without an answer makes room */
+#define LB_UDP_FLOW_TIMEOUT    DUR_S(120)      /* NLB */
+#define LB_UDP_BUCKETS         ((size_t)16384) /* a power of two */
+#define LB_UDP_BATCH           32              /* datagrams of one system call */
+#define LB_UDP_BATCHES_MAX     4               /* read in one go, so that others get their share */
+#define LB_DATAGRAM_BYTES_MAX  ((size_t)65536)
+#define LB_DRAIN_CLOCKS_APART  DUR_MS(200) /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT        10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX            1000000
+#define LB_PAUSE_DEFAULT       DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX        64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX         64        /* address ranges that maintenance lets through */
 /* For both sides of a WebSocket to answer our Close frame. */
 #define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
 

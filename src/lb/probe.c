@@ -191,6 +191,9 @@ static void finish(struct lb_probe *p, enum reason reason, unsigned code)
         p->success_run = 0;
         p->failure_run = 0;
         atomic_store(&p->peer->health, next);
+        if (next == LB_HEALTH_UNHEALTHY && p->group->cuts_unhealthy) {
+            lb_wake_workers(p->lb);
+        }
     }
     ev_timer_set(p->lb->loop, &p->timer, pause_of(p, next), start);
     if (next != health || is_new_reason) {
@@ -268,6 +271,10 @@ static void on_event(struct ev_fd *fd, unsigned ready)
             return;
         }
         p->is_connected = true;
+        if (p->group->check.is_connect) {
+            finish(p, REASON_NONE, 0);
+            return;
+        }
     }
     if ((p->fd.wanted & EV_WRITE) != 0) {
         write_request(p);
