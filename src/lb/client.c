@@ -17,11 +17,12 @@ const struct lb_listener *lb_client_listener(const struct lb_client *c)
     return l != NULL && l->serial == c->listener_serial ? l : NULL;
 }
 
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX])
 {
-    static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
     struct net_addr addr = {0};
-    if (memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) == 0) {
+    if (!c->is_ipv6) {
         addr.len = sizeof(addr.v4);
         addr.v4.sin_family = AF_INET;
         memcpy(&addr.v4.sin_addr, c->peer + 12, 4);
@@ -88,14 +89,18 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->state = LB_CLIENT_OPEN;
     lb_addr_bytes(peer, c->peer);
     c->peer_port = net_addr_port(peer);
+    c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     list_add_tail(&w->clients, &c->node);
     w->client_count++;
-    struct lbstats_block *b = lb_count_block(w, c->slot);
-    if (b != NULL) {
-        lbstats_begin(b);
-        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
-        lbstats_end(b);
+    lb_count_accepted(c);
+    const struct lb_listener *listener = lb_client_listener(c);
+    if (listener != NULL && listener->tls != NULL) {
+        if (!lb_client_start_tls(c, listener)) {
+            lb_client_close(c);
+            return;
+        }
+        lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+        return;
     }
     lb_client_wait_at_most(c, idle_timeout(c));
 }
@@ -108,6 +113,8 @@ void lb_client_close(struct lb_client *c)
     CHECK(c->exchange == NULL);
     struct lb_worker *w = c->worker;
     c->state = LB_CLIENT_DEAD;
+    lb_tls_free(c->tls);
+    c->tls = NULL;
     if (c->hold == LB_HOLD_WAITS) {
         lb_gate_leave(c);
     }
@@ -173,9 +180,17 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
     return true;
 }
 
+void lb_client_say_goodbye(struct lb_client *c)
+{
+    if (c->tls != NULL) {
+        lb_tls_close(c->tls);
+    }
+}
+
 /* The last bytes are out. */
 static void close_gently(struct lb_client *c)
 {
+    lb_client_say_goodbye(c);
     if (!c->must_linger) {
         lb_client_close(c);
         return;
@@ -267,6 +282,9 @@ void lb_client_arm(struct lb_client *c)
         (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
     }
+    if (c->tls != NULL) {
+        wanted = lb_tls_wants(c->tls, wanted);
+    }
     ev_fd_want(&c->fd, wanted);
 }
 
@@ -296,7 +314,9 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 static void refuse_head(struct lb_client *c)
 {
     const struct h1_head *h = &c->worker->request_head;
-    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    if (h->verdict > H1_COMPLIANT) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    }
     lb_count_own(c, NULL, h->status);
     lb_reply_error(c, h->status, false, true);
 }
@@ -449,6 +469,9 @@ static bool waits_for_us(const struct lb_client *c)
 static void on_client(struct ev_fd *fd, unsigned ready)
 {
     struct lb_client *c = CONTAINER_OF(fd, struct lb_client, fd);
+    if (c->tls != NULL) {
+        ready = lb_client_tls_ready(c, ready);
+    }
     if ((ready & EV_WRITE) != 0) {
         flush(c);
     }
@@ -472,7 +495,9 @@ static void on_timer(struct ev_timer *t)
 {
     struct lb_client *c = CONTAINER_OF(t, struct lb_client, timer);
     struct lb_exchange *ex = c->exchange;
-    if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
+    if (c->tls != NULL && lb_tls_is_shaking(c->tls)) {
+        lb_client_shake_failed(c);
+    } else if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
         if (ex != NULL) {
             lb_exchange_abort(ex, 0); /* it does not take its answer */
         }
@@ -488,6 +513,7 @@ static void on_timer(struct ev_timer *t)
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);
     } else if (ex == NULL) {
+        lb_client_say_goodbye(c);
         lb_client_close(c);
     }
     /* else the target is at work: its own timer counts, ours is set again afterwards */

@@ -8,13 +8,17 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "crypt/seal.h"
+#include "crypt/siphash.h"
 #include "gen/lbconf.h"
 #include "lb/limits.h"
 #include "net/addr.h"
 
 #include <stdatomic.h>
 
+struct lb_challenge;
 struct lbstats;
+struct lb_tls_site;
 struct regex;
 struct lb_rule_index;
 struct lb_regex_use;
@@ -27,10 +31,13 @@ enum lb_health {
     LB_HEALTH_UNCHECKED, /* checks are off: takes traffic */
 };
 
-/* Written by one worker alone, read by all; on a cache line of its own. */
+/* Written by one worker alone, read by all; on a cache line of its own. answers and faults are of
+ * targets, and of watched groups only (lb_group.is_watched); they wrap around. */
 struct lb_count {
     atomic_uint count;
-    char apart[60];
+    atomic_uint answers;
+    atomic_uint faults; /* among the answers: 5XX, no connection, no answer */
+    char apart[52];
 };
 
 /* A registered target of one group. Shared by all versions that name it and by all workers. */
@@ -41,6 +48,7 @@ struct lb_peer {
     struct str host; /* "10.0.0.1" or "unix:/path" */
     uint16_t port;
     struct net_addr addr;
+    uint64_t tag; /* of the key, in cookies; not 0 */
     uint32_t index;
     uint64_t serial;           /* another one: the index has a new owner */
     uint32_t ref_count;        /* versions that name it; control thread */
@@ -48,9 +56,15 @@ struct lb_peer {
     /* written by the control thread, read by workers */
     atomic_int health;
     atomic_bool is_draining;
-    atomic_bool is_expired;              /* the drain is over: cut what is left */
-    bool is_drain_reported;              /* control thread */
-    uint64_t draining_since;             /* version that made it drain; control thread */
+    atomic_bool is_expired;                /* the drain is over: cut what is left */
+    atomic_int_least64_t slow_since_us;    /* mono; it warms up since then, 0: it does not */
+    atomic_int_least64_t ejected_until_us; /* mono; by outlier detection */
+    atomic_uint share;                     /* of LB_SHARE_WHOLE: less under anomaly mitigation */
+    atomic_bool wants_ejection;            /* written by workers */
+    struct lb_watch *watch;                /* control thread; NULL while its group is not watched */
+    bool may_warm_up;        /* control thread: it came, or comes back, beside healthy ones */
+    bool is_drain_reported;  /* control thread */
+    uint64_t draining_since; /* version that made it drain; control thread */
     atomic_int_least64_t drain_until_us; /* of the monotonic clock */
     bool was_draining;                   /* as last reported; control thread */
     uint64_t seen_version;               /* newest configuration that names it; control thread */
@@ -82,6 +96,16 @@ struct lb_check {
     size_t range_count;
 };
 
+enum lb_stick { LB_STICK_NONE, LB_STICK_LB, LB_STICK_APP };
+enum lb_algorithm { LB_ROUND_ROBIN, LB_LEAST_OUTSTANDING, LB_WEIGHTED_RANDOM };
+
+/* hitless.outlier_detection.* */
+struct lb_outliers {
+    uint32_t fault_run; /* faults in a row, seen by one worker, that eject; 0: off */
+    uint32_t percent_max;
+    dur_t eject_for; /* as configured */
+};
+
 struct lb_group {
     struct str arn;
     struct str dimension; /* "targetgroup/NAME/ID" */
@@ -90,7 +114,6 @@ struct lb_group {
     uint64_t serial;
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
-    bool is_least_outstanding;
     bool is_network;        /* of a network load balancer: TCP, TLS, UDP */
     bool sends_header;      /* PROXY protocol, version 2 */
     bool sticks_by_source;  /* a source address stays at its target */
@@ -98,12 +121,23 @@ struct lb_group {
     bool cuts_unhealthy;    /* flows to a target that becomes unhealthy */
     bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
     bool closes_websockets; /* at a drain; else they run to its end */
+    uint64_t tag;           /* of the ARN, in cookies; not 0 */
+    enum lb_algorithm algorithm;
+    bool mitigates;      /* anomaly mitigation is on */
+    bool is_watched;     /* answers and faults of its targets are counted */
+    unsigned open_below; /* fewer healthy targets: all get requests */
+    dur_t slow_start;    /* as configured; 0: off */
+    enum lb_stick stick;
+    dur_t stick_for;       /* as configured */
+    struct str app_cookie; /* LB_STICK_APP */
+    struct lb_outliers outliers;
     dur_t drain;
     struct lb_check check;
     struct lb_target *targets; /* those that drain come last */
     size_t target_count;
-    size_t usable_count;       /* not draining */
-    atomic_uint healthy_count; /* of the usable ones; control thread writes */
+    size_t usable_count;                /* not draining */
+    atomic_uint healthy_count;          /* of the usable ones; control thread writes */
+    atomic_int_least64_t slow_until_us; /* mono; some target warms up until then */
 };
 
 enum lb_field { LB_HOST, LB_PATH, LB_HEADER, LB_METHOD, LB_QUERY, LB_SOURCE_IP };
@@ -136,8 +170,17 @@ struct lb_weight {
     uint32_t weight;
 };
 
+/* hitless.cohort.source: "cookie:NAME" or "header:NAME". */
+struct lb_cohort {
+    struct str name; /* absent: weights alone decide */
+    bool is_cookie;
+};
+
 struct lb_action {
     enum lb_action_type type;
+    bool has_affinity; /* something beside the weights decides: affinity.h */
+    dur_t stick_for;   /* a client stays with its group; as configured, 0: off */
+    struct lb_cohort cohort;
     struct lb_weight weights[LB_WEIGHTS_MAX];
     size_t weight_count;
     uint32_t weight_sum;
@@ -222,10 +265,12 @@ struct lb_listener {
     bool is_network; /* of a network load balancer: relays what comes */
     bool has_tcp;
     bool has_udp;
+    struct lb_tls_site *tls; /* NULL: plain */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
     enum lb_desync desync;
+    bool is_secure; /* clients come by TLS */
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
@@ -242,10 +287,14 @@ struct lb_listener {
 struct lb_conf {
     struct arena arena;
     uint64_t version;
+    struct seal_key cookie_key;
+    struct siphash_key cohort_key; /* made of it */
     struct lb_listener *listeners;
     size_t listener_count;
     struct lb_group *groups;
     size_t group_count;
+    struct lb_challenge *challenges;
+    size_t challenge_count; /* usually 0 */
     /* by index; NULL where this version has none */
     struct lb_listener **listeners_at;
     uint32_t listeners_end;
@@ -280,10 +329,12 @@ struct lb_registry {
     struct lb_names groups;
     struct lb_names rules;
     struct lb_names peers;
+    struct lb_tls_share *tls;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
     size_t lingering_count; /* peers that no version names and some flow still uses */
     size_t worker_count;
+    struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
 };
 
 void lb_registry_init(struct lb_registry *r, size_t worker_count);
@@ -300,6 +351,18 @@ static inline bool lb_health_takes_traffic(int health)
 {
     return health == LB_HEALTH_HEALTHY || health == LB_HEALTH_UNCHECKED;
 }
+/* conf_choose.c: what decides which target gets a request. */
+enum err lb_conf_read_choosing(struct op *op, struct arena *a, const struct lbconf_target_group *in,
+                               struct lb_group *g) MUST_USE;
+enum err lb_conf_read_stay(struct op *op, struct arena *a, const struct lbconf_listener *listener,
+                           const struct lbconf_target_groups *groups,
+                           const struct lbconf_action *in, struct lb_action *action) MUST_USE;
+enum err lb_conf_read_key(struct op *op, const struct lb_registry *registry,
+                          const struct lbconf_snapshot *in, struct lb_conf *conf) MUST_USE;
+/* After the targets are known. */
+void lb_conf_set_threshold(struct lb_group *g, const struct lbconf_attributes *attributes);
+uint64_t lb_tag_of(struct str text);
+
 /* Counts healthy usable targets anew. */
 void lb_group_recount(struct lb_group *g);
 /* Requests that this target works on, over all workers. */

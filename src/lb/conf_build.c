@@ -2,8 +2,11 @@
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
 #include "lb/conf_build.h"
+#include "lb/challenge.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
+#include "lb/tls.h"
+#include "lb/tls_site.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -16,6 +19,7 @@ struct build {
     struct lb_conf *conf;
     struct arena *arena;
     struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -185,8 +189,7 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->slot = LBSTATS_NONE;
     g->is_network = is_network;
     lb_network_group_read(&in->attributes, g);
-    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
-                                           STR("least_outstanding_requests"));
+    TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
     g->waits_fully =
@@ -220,6 +223,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
+    lb_conf_set_threshold(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -368,10 +372,12 @@ static struct str copy_or(struct build *b, struct str text, struct str otherwise
     return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
 }
 
-static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+static enum err read_action(struct build *b, const struct lbconf_listener *listener,
+                            const struct lbconf_action *in, struct lb_action *a)
 {
     if (STR_IS(in->type, "forward")) {
-        return read_forward(b, in, a);
+        TRY(read_forward(b, in, a));
+        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
     }
     if (STR_IS(in->type, "fixed-response")) {
         a->type = LB_FIXED;
@@ -395,7 +401,8 @@ static enum err read_action(struct build *b, const struct lbconf_action *in, str
     return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
 }
 
-static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
+                          const struct lbconf_rule *in, struct lb_rule *rule)
 {
     rule->arn = arena_str(b->arena, in->arn);
     rule->priority = OPT_OR(in->priority, 0);
@@ -415,7 +422,7 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, &in->actions.items[0], &rule->action);
+    return read_action(b, listener, &in->actions.items[0], &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -502,6 +509,20 @@ static enum err read_added_fields(struct build *b, const struct lbconf_listener 
     return ERR_OK;
 }
 
+static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    bool offers_h2 = lb_h2_accept_hook != NULL && !l->is_network &&
+                     !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
+    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
+}
+
+static void give_tls(struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        lb_tls_site_give(conf->listeners[i].tls);
+    }
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -513,7 +534,8 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->is_network = lb_is_network(in->protocol);
     l->has_tcp = !STR_IS(in->protocol, "UDP");
     l->has_udp = STR_IS(in->protocol, "UDP") || STR_IS(in->protocol, "TCP_UDP");
-    if (!STR_IS(in->protocol, "HTTP") && (!l->is_network || STR_IS(in->protocol, "TLS"))) {
+    bool is_tls = STR_IS(in->protocol, "HTTPS") || STR_IS(in->protocol, "TLS");
+    if (!is_tls && !STR_IS(in->protocol, "HTTP") && !l->is_network) {
         return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol));
     }
@@ -527,6 +549,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
+    l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(
         b, &in->attributes,
         l->is_network ? STR("tcp.idle_timeout.seconds") : STR("idle_timeout.timeout_seconds"),
@@ -539,13 +562,13 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
     if (l->rule_count > LB_RULES_WALKED_MAX) {
         l->rule_index = lb_rule_index_build(b->arena, l->rules, l->rule_count);
     }
-    return ERR_OK;
+    return is_tls ? take_tls(b, in, l) : ERR_OK;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -558,6 +581,10 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    b->groups = &in->target_groups;
+    TRY(lb_conf_read_key(b->op, b->registry, in, c));
+    TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
+    c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {
@@ -624,6 +651,7 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
     struct build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
     enum err e = read_snapshot(&b, snapshot);
     if (e != ERR_OK) {
+        give_tls(conf);
         lb_regexes_give(registry, conf);
         arena_fini(&conf->arena);
         mem_free(conf);
@@ -649,6 +677,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         }
         lb_name_give(&registry->listeners, conf->listeners[i].key);
     }
+    give_tls(conf);
     lb_regexes_give(registry, conf);
     arena_fini(&conf->arena);
     mem_free(conf);
@@ -657,11 +686,17 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
 void lb_group_recount(struct lb_group *g)
 {
     unsigned healthy = 0;
+    int64_t slow_until_us = 0;
     for (size_t i = 0; i < g->usable_count; i++) {
-        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        const struct lb_peer *peer = g->targets[i].peer;
+        int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
         healthy += lb_health_takes_traffic(health);
+        int64_t since_us = atomic_load_explicit(&peer->slow_since_us, memory_order_relaxed);
+        int64_t until_us = since_us == 0 ? 0 : since_us + dur_scaled(g->slow_start).us;
+        slow_until_us = until_us > slow_until_us ? until_us : slow_until_us;
     }
     atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+    atomic_store_explicit(&g->slow_until_us, slow_until_us, memory_order_relaxed);
 }
 
 struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)

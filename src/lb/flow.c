@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "lb/tls_site.h"
 #include "net/proxy_header.h"
 #include "net/socket.h"
 
@@ -18,10 +19,12 @@
 struct side {
     struct ev_fd fd;
     struct lb_flow *flow;
+    struct lb_tls *tls;   /* NULL: plain */
     struct lb_block *out; /* waits to be sent to this side */
     int parked_fd;        /* hung up while the other side is slow; or -1 */
     bool has_ended;       /* it sends nothing more */
-    bool is_shut;         /* we send nothing more to it */
+    bool is_told;         /* we have nothing more for it, and said so */
+    bool is_shut;         /* and all of that is sent */
 };
 
 struct lb_flow {
@@ -44,6 +47,7 @@ struct lb_flow {
     uint32_t group_slot;
     dur_t idle;
     uint8_t connect_count;
+    bool is_tls;
     bool is_connecting;
     bool is_dead;
 };
@@ -53,17 +57,22 @@ static void on_target(struct ev_fd *fd, unsigned ready);
 static void on_idle(struct ev_timer *t);
 static void try_target(struct lb_flow *f);
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- counting -------------------------------------------------------------------------------- */
+
+static const struct {
+    enum lbstats_counter begun;
+    enum lbstats_counter open;
+    enum lbstats_counter bytes;
+} counters[2] = {{LBSTATS_NEW_FLOWS_TCP, LBSTATS_ACTIVE_FLOWS_TCP, LBSTATS_BYTES_TCP},
+                 {LBSTATS_NEW_FLOWS_TLS, LBSTATS_ACTIVE_FLOWS_TLS, LBSTATS_BYTES_TLS}};
 
 static void count_begin(const struct lb_flow *f)
 {
     struct lbstats_block *b = lb_count_block(f->worker, f->slot);
     if (b != NULL) {
         lbstats_begin(b);
-        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
-        lbstats_add(b, LBSTATS_NEW_FLOWS_TCP, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_FLOWS_TCP, 1);
+        lbstats_add(b, counters[f->is_tls].begun, 1);
+        lbstats_add(b, counters[f->is_tls].open, 1);
         lbstats_end(b);
     }
 }
@@ -73,8 +82,7 @@ static void count_end(const struct lb_flow *f)
     struct lbstats_block *b = lb_count_block(f->worker, f->slot);
     if (b != NULL) {
         lbstats_begin(b);
-        lbstats_drop(b, LBSTATS_ACTIVE_CONNECTIONS);
-        lbstats_drop(b, LBSTATS_ACTIVE_FLOWS_TCP);
+        lbstats_drop(b, counters[f->is_tls].open);
         lbstats_end(b);
     }
 }
@@ -85,10 +93,13 @@ static void count_bytes(const struct lb_flow *f, size_t bytes)
     if (b != NULL) {
         lbstats_begin(b);
         lbstats_add(b, LBSTATS_PROCESSED_BYTES, bytes);
-        lbstats_add(b, LBSTATS_BYTES_TCP, bytes);
+        lbstats_add(b, counters[f->is_tls].bytes, bytes);
+        lbstats_add(b, LBSTATS_PACKETS, 1);
         lbstats_end(b);
     }
 }
+
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void leave_target(struct lb_flow *f)
 {
@@ -109,6 +120,8 @@ static void close_side(struct side *s, bool resets)
     if (resets && fd >= 0) {
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     }
+    lb_tls_free(s->tls);
+    s->tls = NULL;
     if (s->parked_fd >= 0) {
         (void)close(s->parked_fd);
         s->parked_fd = -1;
@@ -172,6 +185,17 @@ static void wait_idle(struct lb_flow *f)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
+static ssize_t read_side(struct side *s, char *at, size_t room)
+{
+    return s->tls == NULL ? recv(s->fd.fd, at, room, 0) : lb_tls_read(s->tls, at, room);
+}
+
+static ssize_t write_side(struct side *s, const char *at, size_t count)
+{
+    return s->tls == NULL ? send(s->fd.fd, at, count, MSG_NOSIGNAL)
+                          : lb_tls_write(s->tls, str_make(at, count));
+}
+
 static struct side *other_of(struct side *s)
 {
     struct lb_flow *f = s->flow;
@@ -183,7 +207,7 @@ static bool flush(struct side *s)
 {
     while (lb_block_waiting(s->out) > 0) {
         struct lb_block *b = s->out;
-        ssize_t n = send(s->fd.fd, b->bytes + b->at, lb_block_waiting(b), MSG_NOSIGNAL);
+        ssize_t n = write_side(s, b->bytes + b->at, lb_block_waiting(b));
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             return true;
         }
@@ -201,7 +225,13 @@ static bool flush(struct side *s)
 /* The other side has ended and has nothing left for this one. */
 static void pass_end(struct side *from, struct side *to)
 {
-    if (from->has_ended && to->out == NULL && !to->is_shut) {
+    if (from->has_ended && to->out == NULL && !to->is_told) {
+        to->is_told = true;
+        if (to->tls != NULL) {
+            lb_tls_close(to->tls);
+        }
+    }
+    if (to->is_told && !to->is_shut && (to->tls == NULL || to->tls->unsent == NULL)) {
         to->is_shut = true;
         (void)shutdown(to->fd.fd, SHUT_WR);
     }
@@ -215,7 +245,7 @@ static void relay(struct side *from)
     struct lb_flow *f = from->flow;
     struct side *to = other_of(from);
     char *at = f->worker->scratch;
-    ssize_t n = recv(from->fd.fd, at, LB_SCRATCH_BYTES, 0);
+    ssize_t n = read_side(from, at, LB_SCRATCH_BYTES);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) {
             reset_by_side(from);
@@ -229,7 +259,7 @@ static void relay(struct side *from)
         return;
     }
     count_bytes(f, (size_t)n);
-    ssize_t sent = send(to->fd.fd, at, (size_t)n, MSG_NOSIGNAL);
+    ssize_t sent = write_side(to, at, (size_t)n);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         reset_by_side(to);
         return;
@@ -274,7 +304,8 @@ static void arm(struct side *s)
     }
     if (ev_fd_is_open(&s->fd)) {
         bool must_write = s->out != NULL || (s == &f->target && f->is_connecting);
-        ev_fd_want(&s->fd, (may_read ? EV_READ : 0u) | (must_write ? EV_WRITE : 0u));
+        unsigned wanted = (may_read ? EV_READ : 0u) | (must_write ? EV_WRITE : 0u);
+        ev_fd_want(&s->fd, s->tls == NULL ? wanted : lb_tls_wants(s->tls, wanted));
     }
 }
 
@@ -286,7 +317,11 @@ static void on_side(struct side *s, unsigned ready)
         reset_by_side(s);
         return;
     }
-    if ((ready & EV_WRITE) != 0 && s->out != NULL) {
+    if ((ready & EV_WRITE) != 0) {
+        if (s->tls != NULL && !lb_tls_flush(s->tls)) {
+            reset_by_side(s);
+            return;
+        }
         if (!flush(s)) {
             return;
         }
@@ -304,9 +339,30 @@ static void on_side(struct side *s, unsigned ready)
     arm(other);
 }
 
+/* The target is looked for when the handshake is over. */
+static void shake(struct side *s, unsigned ready)
+{
+    struct lb_flow *f = s->flow;
+    bool is_broken = (ready & EV_WRITE) != 0 && !lb_tls_flush(s->tls);
+    enum lb_tls_step step = is_broken ? LB_TLS_FAILED : lb_tls_handshake(s->tls);
+    if (step == LB_TLS_FAILED) {
+        lb_count_one(f->worker, f->slot, LBSTATS_CLIENT_TLS_ERRORS);
+        end_flow(f, false);
+    } else if (step == LB_TLS_DONE) {
+        try_target(f);
+    } else {
+        ev_fd_want(&s->fd, lb_tls_wants(s->tls, EV_READ));
+    }
+}
+
 static void on_client(struct ev_fd *fd, unsigned ready)
 {
-    on_side(CONTAINER_OF(fd, struct side, fd), ready);
+    struct side *s = CONTAINER_OF(fd, struct side, fd);
+    if (s->tls != NULL && lb_tls_is_shaking(s->tls)) {
+        shake(s, ready);
+    } else {
+        on_side(s, ready);
+    }
 }
 
 /* ---- the target ------------------------------------------------------------------------------ */
@@ -416,6 +472,9 @@ static void try_target(struct lb_flow *f)
     list_remove(&f->node);
     list_add_tail(&f->pool->flows, &f->node);
     lb_flow_enter(w, f->pool, f->group_slot);
+    if (!lb_health_takes_traffic(atomic_load_explicit(&peer->health, memory_order_relaxed))) {
+        lb_count_one(w, f->group_slot, LBSTATS_UNHEALTHY_FLOWS); /* fail open */
+    }
     lb_block_give(&w->blocks, f->target.out);
     f->target.out = NULL;
     if (!dial(f, peer)) {
@@ -442,6 +501,19 @@ static struct lb_flow *take_flow(struct lb_worker *w)
     return f;
 }
 
+static void start_tls(struct lb_flow *f, const struct lb_listener *l)
+{
+    struct lb_worker *w = f->worker;
+    SSL *ssl = lb_tls_site_ssl(l->tls);
+    if (ssl == NULL) {
+        reset_by(f, LBSTATS_ELB_RESETS);
+        return;
+    }
+    f->client.tls = lb_tls_new(&w->tls_room, &f->client.fd, ssl, lb_tls_site_hold(l->tls));
+    ev_fd_want(&f->client.fd, EV_READ);
+    ev_timer_set(&w->loop, &f->timer, LB_TLS_HANDSHAKE_TIMEOUT, on_idle);
+}
+
 void lb_flow_accept(struct lb_listening *l, const struct lb_listener *listener, int fd,
                     const struct net_addr *peer)
 {
@@ -452,7 +524,8 @@ void lb_flow_accept(struct lb_listening *l, const struct lb_listener *listener, 
         if (f != NULL) {
             list_add_head(&w->free_flows, &f->node);
         }
-        lb_count_one(w, l->slot, LBSTATS_REJECTED);
+        lb_count_one(w, l->slot, LBSTATS_REJECTED_FLOWS);
+        lb_count_one(w, l->slot, LBSTATS_REJECTED_FLOWS_TCP);
         return;
     }
     f->worker = w;
@@ -465,6 +538,7 @@ void lb_flow_accept(struct lb_listening *l, const struct lb_listener *listener, 
     f->slot = l->slot;
     f->group_slot = LBSTATS_NONE;
     f->idle = listener->idle_timeout;
+    f->is_tls = listener->tls != NULL;
     f->local = listener->addr;
     f->peer = *peer;
     lb_addr_bytes(peer, f->key.source);
@@ -472,7 +546,11 @@ void lb_flow_accept(struct lb_listening *l, const struct lb_listener *listener, 
     list_add_tail(&w->flows, &f->node);
     w->flow_count++;
     count_begin(f);
-    try_target(f);
+    if (f->is_tls) {
+        start_tls(f, listener);
+    } else {
+        try_target(f);
+    }
 }
 
 /* ---- from outside ---------------------------------------------------------------------------- */

@@ -76,7 +76,7 @@ struct lb_peer *lb_flow_pick(const struct lb_group *g, const struct lb_listener 
                              size_t refused_count)
 {
     uint64_t hash = hash_of(g, l, key);
-    bool is_open = atomic_load_explicit(&g->healthy_count, memory_order_relaxed) == 0;
+    bool is_open = atomic_load_explicit(&g->healthy_count, memory_order_relaxed) < g->open_below;
     struct lb_peer *peer = highest(g, hash, is_open, refused, refused_count);
     if (peer == NULL && !is_open) {
         peer = highest(g, hash, true, refused, refused_count); /* better than none */

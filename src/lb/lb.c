@@ -155,6 +155,7 @@ static void on_wake(struct ev_wake *wake)
     struct lb *lb = CONTAINER_OF(wake, struct lb, wake);
     see_versions(lb);
     lb_drains_check(lb);
+    lb_watch_eject(lb);
     free_older(lb);
     see_ends(lb);
 }
@@ -284,6 +285,7 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
     ask_for_sockets(lb, op, conf);
     lb_drains_adopt(lb, conf, snapshot);
     lb_probes_adopt(lb, conf);
+    lb_watch_adopt(lb, conf);
     retire_slots(lb, before, conf);
     if (before != NULL) {
         before->next = lb->older;
@@ -434,6 +436,7 @@ void lb_free(struct lb *lb)
     ev_timer_stop(&lb->tick);
     ev_timer_stop(&lb->drain_timer);
     ev_timer_stop(&lb->stop_timer);
+    ev_timer_stop(&lb->watch_timer);
     ev_wake_close(&lb->wake);
     while (lb->older != NULL) {
         struct lb_conf *old = lb->older;

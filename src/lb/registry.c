@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/rand.h"
+#include "lb/tls_site.h"
 #include "regex/regex.h"
 
 #include <unistd.h>
@@ -32,10 +34,13 @@ static void names_fini(struct lb_names *n)
 void lb_registry_init(struct lb_registry *r, size_t worker_count)
 {
     *r = (struct lb_registry){.worker_count = worker_count};
+    rand_bytes(r->own_key.bytes, sizeof(r->own_key.bytes));
     map_init(&r->listeners.by_key);
     map_init(&r->groups.by_key);
     map_init(&r->rules.by_key);
     map_init(&r->peers.by_key);
+    r->tls = MEM_NEW(struct lb_tls_share);
+    lb_tls_share_init(r->tls);
     map_init(&r->regexes);
 }
 
@@ -45,6 +50,8 @@ void lb_registry_fini(struct lb_registry *r)
     names_fini(&r->groups);
     names_fini(&r->rules);
     names_fini(&r->peers);
+    lb_tls_share_fini(r->tls);
+    mem_free(r->tls);
     CHECK(r->regexes.count == 0);
     map_fini(&r->regexes);
 }
@@ -108,6 +115,8 @@ struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str g
         peer->host = str_make(texts + key.len + group_arn.len, host.len);
         peer->port = port;
         peer->place = place_of(host, port);
+        peer->tag = lb_tag_of(peer->key);
+        atomic_store(&peer->share, LB_SHARE_WHOLE);
         peer->inflight = mem_alloc_array(r->worker_count, sizeof(*peer->inflight));
         CHECK(net_addr_parse_host(host, port, &peer->addr));
         peer->index = take_index(&r->peers);
@@ -124,6 +133,7 @@ struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str g
 
 static void free_peer(struct lb_registry *r, struct lb_peer *peer)
 {
+    mem_free(peer->watch);
     (void)map_remove(&r->peers.by_key, peer->key);
     give_index(&r->peers, peer->index);
     mem_free(peer->inflight);

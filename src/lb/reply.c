@@ -40,7 +40,7 @@ static void send_reply(struct lb_client *c, struct h1_writer *out, bool closes)
     if (!lb_client_send(c, bytes)) {
         return;
     }
-    lb_count_bytes(c->worker, c->slot, bytes.len);
+    lb_count_client_bytes(c, bytes.len);
     if (closes) {
         lb_client_finish(c, true);
     }
@@ -171,7 +171,7 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct location to = {
         .ptr = room,
         .room_bytes = sizeof(room),
-        .protocol = STR("HTTP"),
+        .protocol = l->tls == NULL ? STR("HTTP") : STR("HTTPS"),
         .host = lb_host_name(h1_str(h, h->host)),
         .port = str_of(l->port_text),
         .path = str_from(path, path.len > 0 ? 1 : 0),
@@ -181,6 +181,9 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct str location = str_make(to.ptr, to.len);
     /* a target that came with odd bytes cannot be put into a header line */
     if (to.is_full || memchr(location.ptr, ' ', location.len) != NULL) {
+        if (to.is_full) {
+            lb_count_one(c->worker, c->slot, LBSTATS_REDIRECTS_TOO_LONG);
+        }
         lb_count_own(c, NULL, to.is_full ? 414 : 400);
         lb_reply_error(c, to.is_full ? 414 : 400, is_head, closes);
         return;

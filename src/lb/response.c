@@ -109,6 +109,9 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     struct lb_worker *w = ex->client->worker;
     const struct h1_head *h = &w->response_head;
     lb_count_response(ex, h->status, mono_since(clock_mono(), ex->sent_at));
+    if (ex->group->is_watched) {
+        lb_watch_answer(ex, h->status >= 500);
+    }
     forget_request(ex);
     if (h1_has(h, H1_KEEP_ALIVE)) {
         read_keep_alive(ex->upstream, h);
@@ -116,7 +119,7 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     bool is_raw = ex->is_http10 && (h->framing == H1_CHUNKED || h->framing == H1_UNTIL_CLOSE);
     ex->closes_client = !ex->wants_keep_alive || w->is_stopping || !ex->request.is_done || is_raw ||
                         h->verdict >= H1_AMBIGUOUS;
-    ex->upstream_may_stay = h->is_keep_alive;
+    ex->upstream_may_stay = h->is_keep_alive && !ex->closes_target;
     lb_body_init(&ex->response, h->framing, h->content_length, !ex->is_http10);
     struct h1_writer head;
     lb_rewrite_response(w, ex, ex->closes_client, &head);
@@ -170,6 +173,10 @@ static void take_heads(struct lb_exchange *ex, char *bytes, size_t count)
         }
         if (h->status >= 200) {
             start_response(ex, bytes, count);
+            return;
+        }
+        if (++ex->interim_count > LB_INTERIM_MAX) {
+            fail(ex, LB_FAIL_MALFORMED);
             return;
         }
         if (!relay_interim(ex)) {

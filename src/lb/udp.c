@@ -57,24 +57,22 @@ static void count_flow(const struct lb_udp_flow *f, bool begins)
     }
     lbstats_begin(b);
     if (begins) {
-        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
         lbstats_add(b, LBSTATS_NEW_FLOWS_UDP, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
         lbstats_add(b, LBSTATS_ACTIVE_FLOWS_UDP, 1);
     } else {
-        lbstats_drop(b, LBSTATS_ACTIVE_CONNECTIONS);
         lbstats_drop(b, LBSTATS_ACTIVE_FLOWS_UDP);
     }
     lbstats_end(b);
 }
 
-static void count_bytes(const struct lb_worker *w, uint32_t slot, uint64_t bytes)
+static void count_bytes(const struct lb_worker *w, uint32_t slot, unsigned packets, uint64_t bytes)
 {
     struct lbstats_block *b = lb_count_block(w, slot);
-    if (b != NULL && bytes > 0) {
+    if (b != NULL) {
         lbstats_begin(b);
         lbstats_add(b, LBSTATS_PROCESSED_BYTES, bytes);
         lbstats_add(b, LBSTATS_BYTES_UDP, bytes);
+        lbstats_add(b, LBSTATS_PACKETS, packets);
         lbstats_end(b);
     }
 }
@@ -172,7 +170,7 @@ static struct lb_udp_flow *begin_flow(struct lb_udp_socket *s, const struct net_
             (void)close(fd);
             list_add_head(&w->free_udp_flows, &f->node);
         }
-        lb_count_one(w, s->slot, LBSTATS_REJECTED);
+        lb_count_one(w, s->slot, LBSTATS_REJECTED_FLOWS);
         return NULL;
     }
     f->worker = w;
@@ -292,7 +290,7 @@ static void pass_batch(struct lb_udp_socket *s, struct lb_udp_room *room, unsign
         m->msg_hdr.msg_controllen = 0;
     }
     pass_on(flow, &room->messages[from], count - from);
-    count_bytes(s->worker, s->slot, bytes);
+    count_bytes(s->worker, s->slot, count, bytes);
 }
 
 static void on_datagrams(struct ev_fd *fd, unsigned ready)
@@ -353,7 +351,7 @@ static void answer_batch(struct lb_udp_flow *f, struct lb_udp_room *room, unsign
         }
         sent += n <= 0 ? 1 : (unsigned)n; /* one that cannot be sent is lost */
     }
-    count_bytes(f->worker, f->socket->slot, bytes);
+    count_bytes(f->worker, f->socket->slot, count, bytes);
 }
 
 static void on_answers(struct ev_fd *fd, unsigned ready)

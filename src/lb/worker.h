@@ -14,8 +14,10 @@
 #include "lb/block.h"
 #include "lb/body.h"
 #include "lb/conf.h"
+#include "lb/cookie.h"
 #include "lb/lb.h"
 #include "lb/split.h"
+#include "lb/tls.h"
 #include "lb/udp_table.h"
 #include "stats/lbstats.h"
 
@@ -27,6 +29,7 @@ struct lb_exchange;
 struct lb_tunnel;
 struct lb_udp_room;
 struct regex_scratch;
+struct lb_affinity;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
@@ -45,6 +48,8 @@ struct lb_pool {
     bool cuts_after_drain; /* of the group, for flows */
     bool cuts_unhealthy;
     mono_t avoid_until;
+    int64_t turn;       /* weighted turns while a target warms up: pick.c */
+    uint32_t fault_run; /* faults since its last good answer */
     /* Learned: the target closes idle connections after about this long. */
     dur_t learned_idle; /* 0: not known */
     dur_t last_idle;    /* how old the last one was that it closed */
@@ -57,6 +62,7 @@ struct lb_upstream {
     struct lb_worker *worker;
     struct lb_pool *pool;
     struct lb_exchange *exchange; /* NULL while idle */
+    struct lb_tls *tls;           /* NULL: plain */
     uint32_t slot;                /* counters of the balancer that it was opened for */
     uint64_t sent_bytes;
     mono_t idle_since;
@@ -95,6 +101,7 @@ struct lb_client {
     struct lb_exchange *exchange;
     struct lb_block *ahead; /* part of a head, or requests behind the one in work */
     struct lb_block *back;  /* not sent yet */
+    struct lb_tls *tls;     /* NULL: plain */
     mono_t accepted_at;
     mono_t head_since; /* first byte of the head that is not complete */
     uint64_t listener_serial;
@@ -103,6 +110,7 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
@@ -118,8 +126,10 @@ struct lb_exchange {
     struct lb_conf *target_conf;  /* that names the target; another one after a retry */
     const struct lb_listener *listener;
     struct lb_group *group;
-    struct lb_pool *pool;     /* of the target that it counts for */
     struct lb_tunnel *tunnel; /* NULL unless is_tunnel */
+    const struct lb_action *action;
+    struct lb_affinity *affinity; /* NULL unless action->has_affinity */
+    struct lb_pool *pool;         /* of the target that it counts for */
     struct lb_body request;
     struct lb_body response;
     struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
@@ -133,12 +143,15 @@ struct lb_exchange {
     uint8_t connect_count;
     uint8_t send_count;
     uint8_t refused_count;
+    uint8_t interim_count; /* 1xx responses of this try */
     bool is_idempotent;
     bool is_head;
     bool is_http10;
     bool is_websocket;
     bool is_tunnel;
     bool wants_keep_alive; /* the client, and its request allows it */
+    bool closes_target;    /* the request was ambiguous: its connection is used no more */
+    bool may_send_more;    /* the client does not expect the connection to end with this */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
     bool is_cut;    /* the target takes no more of the request; it may still answer */
@@ -204,12 +217,19 @@ struct lb_worker {
     struct lb_udp_room *udp_room; /* NULL until it serves UDP */
     struct list free_upstreams;
     struct list free_exchanges;
+    struct list free_affinities;
+    struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
-    uint64_t random; /* state of a generator for trace ids */
-    int64_t date_s;  /* second that date_text shows */
+    struct lb_tls_room tls_room;
+    mono_t shaken_turn; /* the turn that shaken_for is about */
+    dur_t shaken_for;   /* spent on clients' handshakes */
+    uint64_t random;    /* state of a generator for trace ids */
+    int64_t date_s;     /* second that date_text shows */
     char date_text[32];
+    int64_t expires_s; /* second that expires_text was made in */
+    char expires_text[32];
     bool is_stopping;
     bool is_stop_reported;
     mono_t stop_began;
@@ -233,19 +253,21 @@ static inline char *lb_read_at(const struct lb_worker *w)
 /* As recv(2) and send(2) of a socket that does not block: bytes, 0 at the end, or -1 with errno. */
 static inline ssize_t lb_client_read_now(struct lb_client *c, char *at, size_t room)
 {
-    return recv(c->fd.fd, at, room, 0);
+    return c->tls == NULL ? recv(c->fd.fd, at, room, 0) : lb_tls_read(c->tls, at, room);
 }
 static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
 {
-    return send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    return c->tls == NULL ? send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(c->tls, bytes);
 }
 static inline ssize_t lb_upstream_read_now(struct lb_upstream *u, char *at, size_t room)
 {
-    return recv(u->fd.fd, at, room, 0);
+    return u->tls == NULL ? recv(u->fd.fd, at, room, 0) : lb_tls_read(u->tls, at, room);
 }
 static inline ssize_t lb_upstream_write_now(struct lb_upstream *u, struct str bytes)
 {
-    return send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    return u->tls == NULL ? send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(u->tls, bytes);
 }
 
 /* worker.c */
@@ -256,6 +278,8 @@ void lb_worker_sweep_later(struct lb_worker *w);
 uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
+/* The same seven days from now: what ALB's cookies carry. */
+struct str lb_worker_expires(struct lb_worker *w);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
@@ -278,11 +302,22 @@ void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
 void lb_client_finish(struct lb_client *c, bool must_linger);
 void lb_client_close(struct lb_client *c);
+/* Before the close of a client that lacks nothing: TLS tells it so. */
+void lb_client_say_goodbye(struct lb_client *c);
 /* Bytes behind the request in work. False when there are too many. */
 bool lb_client_keep_ahead(struct lb_client *c, struct str bytes);
 /* NULL when the listener is gone. */
 const struct lb_listener *lb_client_listener(const struct lb_client *c);
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX]);
+
+/* client_tls.c */
+/* The listener has certificates: the client begins with a handshake. False without memory. */
+bool lb_client_start_tls(struct lb_client *c, const struct lb_listener *l);
+/* What the events of a client's descriptor mean once TLS has had its share of them; 0: nothing is
+ * left to do. The client may be dead afterwards. */
+unsigned lb_client_tls_ready(struct lb_client *c, unsigned ready);
+/* Counts and closes. */
+void lb_client_shake_failed(struct lb_client *c);
 
 /* exchange.c: from a request's head to the end of its response */
 /* worker->request_head is complete and lies in bytes[0, count); the body may have begun behind it.
@@ -341,6 +376,9 @@ bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before);
 struct lb_pool *lb_pool_of(struct lb_worker *w, struct lb_peer *peer);
 void lb_pools_adopt(struct lb_worker *w);
 void lb_pools_close(struct lb_worker *w);
+/* pick.c */
+/* A stay at this target may go on: it takes requests as far as its health goes. */
+bool lb_may_take(const struct lb_worker *w, const struct lb_group *g, const struct lb_peer *peer);
 /* NULL when the group has no target that may be used. */
 struct lb_peer *lb_pick(struct lb_worker *w, struct lb_group *g, struct lb_peer *const *refused,
                         size_t refused_count);
@@ -360,6 +398,9 @@ void lb_gate_leave(struct lb_client *c);
 void lb_gate_expire(struct lb_client *c);
 /* A new configuration: releases, in their order, those whose listener is not paused any more. */
 void lb_gates_adopt(struct lb_worker *w);
+/* watch.c */
+/* A target of a watched group answered, or failed to. */
+void lb_watch_answer(struct lb_exchange *ex, bool is_fault);
 
 /* tunnel.c */
 void lb_tunnel_from_client(struct lb_exchange *ex);
@@ -391,7 +432,14 @@ void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
 void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
-/* An answer of our own; ex is NULL when no target was chosen. */
+/* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
+ * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);
-/* Bytes that went through since the last call. */
+/* Bytes that went through since the last call; of a client with its address family. */
 void lb_count_bytes(const struct lb_worker *w, uint32_t slot, uint64_t bytes);
+void lb_count_client_bytes(const struct lb_client *c, uint64_t bytes);
+/* A client's connection is there: new and active. */
+void lb_count_accepted(const struct lb_client *c);
+/* Rules that were asked until `taken` matched; NULL: none did. */
+void lb_count_rules(const struct lb_client *c, const struct lb_listener *l,
+                    const struct lb_rule *taken);
