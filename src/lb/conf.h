@@ -22,6 +22,7 @@ struct lb_tls_site;
 struct regex;
 struct lb_rule_index;
 struct lb_regex_use;
+struct lb_cidr_set;
 
 enum lb_health {
     LB_HEALTH_INITIAL,
@@ -145,6 +146,7 @@ enum lb_field { LB_HOST, LB_PATH, LB_HEADER, LB_METHOD, LB_QUERY, LB_SOURCE_IP }
 struct lb_cidr {
     uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint8_t bits;      /* of all 128 */
+    bool is_v4;        /* else it has no IPv4 address, though ::/0 has all bytes */
 };
 
 struct lb_pair {
@@ -275,7 +277,9 @@ struct lb_listener {
     bool keeps_host;
     bool drops_invalid;
     struct lb_gate *gate; /* NULL: open to all */
-    bool edits_responses; /* one of the next two */
+    bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
+    struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
+    bool edits_responses;        /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */
     uint32_t added_mask;     /* bits of lb_added_names: not taken over from the target */

@@ -3,6 +3,7 @@
 
 #include "lb/conf_build.h"
 #include "lb/challenge.h"
+#include "lb/cidr_set.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -237,32 +238,12 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-bool lb_cidr_read(struct str text, struct lb_cidr *ret)
-{
-    struct str host = text;
-    struct str bits_text = STR_NONE;
-    (void)str_cut(text, '/', &host, &bits_text);
-    struct net_addr addr;
-    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
-        return false;
-    }
-    bool is_v6 = addr.any.sa_family == AF_INET6;
-    uint64_t bits_max = is_v6 ? 128 : 32;
-    uint64_t bits = bits_max;
-    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
-        return false;
-    }
-    lb_addr_bytes(&addr, ret->bytes);
-    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
-    return true;
-}
-
 static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
                            struct lb_condition *c)
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_parse(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
@@ -465,6 +446,7 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
     }
     l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
     l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
+    l->takes_proxy = attribute_is(a, STR("hitless.proxy_protocol.enabled"), STR("true"));
     l->drops_invalid =
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
@@ -523,6 +505,25 @@ static void give_tls(struct lb_conf *conf)
     }
 }
 
+static enum err read_sources(struct build *b, const struct lbconf_listener *in,
+                             struct lb_listener *l)
+{
+    if (!in->sources.is_set) {
+        return ERR_OK;
+    }
+    struct lb_cidr *cidrs = ARENA_ARRAY(&b->op->arena, struct lb_cidr, in->sources.count);
+    for (size_t i = 0; i < in->sources.count; i++) {
+        if (!lb_cidr_parse(in->sources.items[i], &cidrs[i])) {
+            return op_fail(b->op, ERR_INPUT,
+                           "\"%.*s\", which may connect to %.*s, is no address "
+                           "range",
+                           STR_ARG(in->sources.items[i]), STR_ARG(in->arn));
+        }
+    }
+    l->sources = lb_cidr_set_build(b->arena, cidrs, in->sources.count);
+    return ERR_OK;
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -559,6 +560,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     read_modes(&in->attributes, l);
     TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
+    TRY(read_sources(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {

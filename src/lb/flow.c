@@ -10,7 +10,7 @@
 #include "lb/control.h"
 #include "lb/rule.h"
 #include "lb/tls_site.h"
-#include "net/proxy_header.h"
+#include "net/proxy_protocol.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -435,9 +435,9 @@ static struct lb_group *group_of(struct lb_flow *f, const struct lb_listener *l)
 
 static void add_header(struct lb_flow *f)
 {
-    char room[NET_PROXY_HEADER_BYTES_MAX];
-    struct str header = net_proxy_header(room, &f->peer, &f->local);
-    CHECK(lb_block_add(&f->worker->blocks, &f->target.out, header));
+    char room[PROXY_V2_WRITE_BYTES_MAX];
+    size_t len = proxy_write_v2(room, &f->peer, &f->local, true);
+    CHECK(lb_block_add(&f->worker->blocks, &f->target.out, str_make(room, len)));
 }
 
 static bool dial(struct lb_flow *f, struct lb_peer *peer)

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "lb/cidr_set.h"
 #include "lb/control.h"
 #include "lb/flow.h"
 #include "lb/rule.h"
@@ -161,6 +162,10 @@ static struct lb_udp_flow *begin_flow(struct lb_udp_socket *s, const struct net_
     struct lb_group *g = l == NULL ? NULL : lb_flow_group(w, l);
     struct lb_flow_key key = {.source_port = net_addr_port(client), .is_udp = true};
     lb_addr_bytes(client, key.source);
+    if (l != NULL && l->sources != NULL && !lb_cidr_set_has(l->sources, key.source)) {
+        lb_count_one(w, s->slot, LBSTATS_BLOCKED_FLOWS_UDP);
+        return NULL;
+    }
     struct lb_peer *peer = g == NULL ? NULL : lb_flow_pick(g, l, &key, NULL, 0);
     bool has_room = w->udp.count < LB_UDP_FLOWS_MAX || make_room(w);
     int fd = peer == NULL || !has_room ? -1 : dial(w, peer);

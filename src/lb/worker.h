@@ -111,7 +111,8 @@ struct lb_client {
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
     bool is_ipv6;
-    uint8_t peer[16]; /* lb_addr_bytes */
+    bool awaits_proxy; /* its first bytes are a PROXY header */
+    uint8_t peer[16];  /* lb_addr_bytes */
     uint16_t peer_port;
 };
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "svc/common/arn.h"
+#include "svc/common/security_groups.h"
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
@@ -156,6 +157,17 @@ static enum err load_cookie_key(struct op *op, struct elbv2 *e)
     return result;
 }
 
+void elbv2_security_groups_changed(void *self, struct op *op)
+{
+    struct elbv2 *e = self;
+    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
+        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
+                  op->note.text);
+        op_note_clear(op);
+    }
+    store_after_commit(e->store, note_at_once, e, STR(""));
+}
+
 enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
 {
     TRY(load_cookie_key(op, e));
@@ -178,18 +190,19 @@ static void add_attributes(struct arena *a, const struct engine_text_map *set,
     }
 }
 
-static void add_targets(struct op *op, const struct elbv2_target_list *targets,
+static void add_targets(struct op *op, struct elbv2 *e, const struct elbv2_target_list *targets,
                         struct lbconf_targets *to)
 {
     to->items = ARENA_ARRAY(&op->arena, struct lbconf_target, targets->count);
     to->is_set = true;
     for (size_t i = 0; i < targets->count; i++) {
         const struct engine_elb_target *t = &targets->items[i];
-        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(t->host)) {
+        struct str host = elbv2_served_host(op, e, t->host);
+        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(host)) {
             continue;
         }
         to->items[to->count++] =
-            (struct lbconf_target){.host = t->host,
+            (struct lbconf_target){.host = host,
                                    .port = t->port,
                                    .is_draining = OPT_BOOL(t->draining_since.is_set),
                                    .draining_since_ms = {.value = t->draining_since.value.us / 1000,
@@ -225,6 +238,11 @@ static void describe_check(const struct elbv2_target_group *group, struct lbconf
     }
 }
 
+static bool is_served_family(struct str dimension)
+{
+    return str_starts_with(dimension, STR("app/")) || str_starts_with(dimension, STR("net/"));
+}
+
 /* ERR_NOT_FOUND when it is gone. */
 static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
 {
@@ -244,12 +262,12 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
         .load_balancer = dimension,
         .protocol = str_of(elbv2_protocol_name(group.protocol)),
         .protocol_version = group.protocol_version,
-        .is_in_use = OPT_BOOL(str_starts_with(dimension, STR("app/")) && !str_is_set(why)),
+        .is_in_use = OPT_BOOL(is_served_family(dimension) && !str_is_set(why)),
     };
     describe_check(&group, &built);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     if (!str_is_set(why)) { /* else it answers 503, as a group without targets */
-        add_targets(op, &targets, &built.targets);
+        add_targets(op, e, &targets, &built.targets);
     }
     part->why_idle = why;
     part->drain_ends_us = drain_ends(&targets, elbv2_drain_delay(&group, &more));
@@ -415,6 +433,21 @@ static void collect_weights(struct part *part, const struct elbv2_rule_list *rul
     }
 }
 
+/* Who may connect by the load balancer's security groups. */
+static enum err add_sources(struct op *op, struct elbv2 *e, const struct elbv2_load_balancer *lb,
+                            struct lbconf_listener *to)
+{
+    bool is_open = true;
+    struct str *cidrs = NULL;
+    size_t count = 0;
+    TRY(security_groups_sources(op, e->store, lb->security_groups.items, lb->security_groups.count,
+                                OPT_OR(to->port, 0), &is_open, &cidrs, &count));
+    if (!is_open) {
+        to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
+    }
+    return ERR_OK;
+}
+
 /* ERR_NOT_FOUND when it is gone, ERR_UNSUPPORTED when the data plane does not serve it. */
 static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
 {
@@ -441,6 +474,7 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
                   .count = rules.count,
                   .is_set = true},
     };
+    TRY(add_sources(op, e, &lb, &built));
     add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
