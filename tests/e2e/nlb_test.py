@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A network load balancer with the stock clients: TCP and UDP through it, a service behind it, a load balancer as
 target, metrics."""
-import datetime, os, socket, struct, threading, time
+import datetime, socket, sys, threading, time
 
 import rig
-from rig import Engine, Shop, Skip, http_get, shop_container, wait_until
+from rig import Engine, http_get, shop_container, wait_until
 
 
 class Setup:
@@ -275,6 +275,88 @@ def test_a_load_balancer_may_be_the_target(setup):
     assert (answer.status, answer.body) == (200, "from behind")
     setup.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": web["LoadBalancerArn"], "Port": 80}])
     wait_until("no target", lambda: setup.states(group) in ([], ["draining"]), 5)
+
+
+SOCKET_SERVER = """
+import http.server, os, socketserver
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+    def get_request(self):
+        connection, _ = super().get_request()
+        return connection, ("unix", 0)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = ("version %s over " % os.environ["VERSION"] + os.environ["SOCKET"]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+
+Server(os.environ["SOCKET"], Handler).serve_forever()
+"""
+
+
+def test_tasks_may_listen_on_a_unix_socket(setup):
+    folder = setup.engine.folder / "socket-image"
+    folder.mkdir()
+    (folder / "server.py").write_text(SOCKET_SERVER)
+    web = setup.balancer("application")
+    group = setup.group("HTTP", 8080, HealthCheckPath="/")
+    setup.elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[
+        {"Key": "hitless.target.unix_socket", "Value": "true"},
+        {"Key": "deregistration_delay.timeout_seconds", "Value": "20"}])
+    setup.listen(web, "HTTP", 80, (group, 1))
+    cluster = setup.ecs.create_cluster(clusterName="sockets")["cluster"]["clusterName"]
+
+    def register(version):
+        return setup.ecs.register_task_definition(
+            family="sockets", executionRoleArn=f"arn:aws:iam::{rig.ACCOUNT}:role/ecsTaskExecutionRole",
+            networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", containerDefinitions=[
+                {**shop_container(image=f"dir://{folder}", VERSION=version), "command": [sys.executable, "server.py"]}
+            ])["taskDefinition"]["taskDefinitionArn"]
+
+    setup.ecs.create_service(cluster=cluster, serviceName="sockets", taskDefinition=register("1"), desiredCount=2,
+                             launchType="FARGATE", loadBalancers=[
+                                 {"targetGroupArn": group, "containerName": "shop", "containerPort": 8080}],
+                             networkConfiguration={"awsvpcConfiguration": {"subnets": setup.subnets}})
+
+    def is_stable():
+        service = setup.ecs.describe_services(cluster=cluster, services=["sockets"])["services"][0]
+        return len(service["deployments"]) == 1 and service["runningCount"] == 2 and \
+            service["deployments"][0]["rolloutState"] == "COMPLETED"
+
+    wait_until("the service", is_stable, 60)
+    ids = [d["Target"]["Id"] for d in setup.elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]]
+    assert len(ids) == 2 and all(i.startswith("unix:/") and i.endswith("/app.sock") for i in ids), ids
+    address = setup.address(web)
+    assert http_get((address, 80)).body.startswith("version 1 over /")
+    failures, is_over = [], threading.Event()
+
+    def client():
+        while not is_over.is_set():
+            try:
+                assert http_get((address, 80)).status == 200
+            except Exception as e:
+                failures.append(repr(e))
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    setup.ecs.update_service(cluster=cluster, service="sockets", taskDefinition=register("2"))
+    time.sleep(0.5)
+    wait_until("the release", is_stable, 60)
+    is_over.set()
+    thread.join()
+    assert not failures, failures[:5]
+    assert {http_get((address, 80)).body[:9] for _ in range(6)} == {"version 2"}
+    setup.ecs.update_service(cluster=cluster, service="sockets", desiredCount=0)
+    wait_until("no target", lambda: "healthy" not in setup.states(group), 20)
+    setup.ecs.delete_service(cluster=cluster, service="sockets", force=True)
 
 
 def test_flows_are_in_the_metrics(setup):
