@@ -1,5 +1,6 @@
 #include "app/engine.h"
 
+#include "app/metrics.h"
 #include "base/log.h"
 #include "crypt/envelope.h"
 #include "crypt/hash.h"
@@ -42,6 +43,7 @@ static void weights_published(void *self)
     struct engine *e = self;
     codedeploy_weights_published(e->codedeploy);
     ecs_weights_published(e->ecs);
+    acm_published(e->acm);
 }
 
 /* ---- the load balancer's turn and its way out ---- */
@@ -248,6 +250,12 @@ static enum err find_key(void *self, struct op *op, struct str access_key_id,
     return ERR_OK;
 }
 
+static bool take_other(void *self, struct httpio_exchange *x)
+{
+    const struct engine *e = self;
+    return e->stats != NULL && metrics_take(x, e->stats, e->options->state);
+}
+
 static void offer_services(struct engine *e)
 {
     struct api_options options = {
@@ -255,7 +263,7 @@ static void offer_services(struct engine *e)
         .default_region = STR(REGION_DEFAULT),
         .version = STR(VERSION),
         .is_test_mode = e->options->is_test_mode,
-        .hooks = {.self = e, .find_key = find_key},
+        .hooks = {.self = e, .find_key = find_key, .take_other = take_other},
     };
     api_init(&e->api, &options);
     e->sts = (struct sts){.key = sts_session_key(e->credentials.secret_access_key),
@@ -280,6 +288,10 @@ static enum err open_certificates(struct op *op, struct engine *e)
         .store = e->store,
         .loop = e->loop,
         .account = e->options->account,
+        .state = e->options->state,
+        .acme = {.directory = e->options->acme_directory,
+                 .contact = e->options->acme_contact,
+                 .ca_file = e->options->acme_ca_file},
         .is_test_mode = e->options->is_test_mode,
         .users = {.self = e, .list_users = list_users, .is_published = is_published},
         .wakes = e->port_wakes,

@@ -27,8 +27,8 @@ struct engine {
     struct store *store;
     struct lbstats *stats;
     struct sts sts;
-    struct acm *acm;
     struct ec2 ec2;
+    struct acm *acm;
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;
     struct cloudwatch *cloudwatch;

@@ -241,6 +241,7 @@ static enum err set_up(struct op *op, struct lb_role *role, const struct role_st
         .worker_count = options.worker_count,
         .generation = how->generation,
         .stats = role->stats,
+        .folder = options.state,
         .report = &role->report,
         .listen = listen_on,
         .listen_self = role,

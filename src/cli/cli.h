@@ -74,6 +74,7 @@ extern const struct cli_command cli_plan;
 extern const struct cli_command cli_rollback;
 extern const struct cli_command cli_status;
 extern const struct cli_command cli_stop;
+extern const struct cli_command cli_top;
 extern const struct cli_command cli_init;
 extern const struct cli_command cli_schema;
 extern const struct cli_command cli_version;

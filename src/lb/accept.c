@@ -49,7 +49,7 @@ static void refuse(const struct lb_listening *l, int client_fd)
     struct linger at_once = {.l_onoff = 1};
     (void)setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     (void)close(client_fd);
-    lb_count_one(l->worker, l->slot, LBSTATS_REFUSED_BY_GROUPS);
+    lb_count_one(l->worker, l->slot, LBSTATS_BLOCKED_FLOWS_TCP);
 }
 
 static void on_connections(struct ev_fd *fd, unsigned ready)

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 struct lb_challenge;
+struct lb_logs;
 struct lbstats;
 struct lb_tls_site;
 struct regex;
@@ -87,7 +88,8 @@ struct lb_range {
 struct lb_check {
     bool is_on;
     bool is_connect; /* TCP: a connection is enough */
-    uint16_t port;   /* 0: the target's own */
+    bool is_tls;
+    uint16_t port; /* 0: the target's own */
     struct str path;
     dur_t interval; /* as configured */
     dur_t timeout;
@@ -120,6 +122,7 @@ struct lb_group {
     bool sticks_by_source;  /* a source address stays at its target */
     bool cuts_after_drain;  /* flows that are open at the end of the delay; else they run on */
     bool cuts_unhealthy;    /* flows to a target that becomes unhealthy */
+    bool is_tls;            /* targets speak HTTPS */
     bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
     bool closes_websockets; /* at a drain; else they run to its end */
     uint64_t tag;           /* of the ARN, in cookies; not 0 */
@@ -127,6 +130,7 @@ struct lb_group {
     bool mitigates;      /* anomaly mitigation is on */
     bool is_watched;     /* answers and faults of its targets are counted */
     unsigned open_below; /* fewer healthy targets: all get requests */
+    unsigned dns_below;  /* fewer: the group is told as unhealthy for DNS */
     dur_t slow_start;    /* as configured; 0: off */
     enum lb_stick stick;
     dur_t stick_for;       /* as configured */
@@ -261,6 +265,8 @@ struct lb_listener {
     uint32_t index;
     uint64_t serial;
     uint32_t slot;
+    uint32_t access_sink; /* of lb_logs; 0: not logged */
+    uint32_t connection_sink;
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
@@ -268,6 +274,9 @@ struct lb_listener {
     bool has_tcp;
     bool has_udp;
     struct lb_tls_site *tls; /* NULL: plain */
+    unsigned told_facts;     /* bits 1 << enum lb_tls_fact: what targets are told of it */
+    bool has_own_names;      /* some fact has a header of another name */
+    struct str *fact_names;  /* by enum lb_tls_fact */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
@@ -276,9 +285,10 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    struct lb_gate *gate; /* NULL: open to all */
+    uint32_t source_connections_max; /* 0: as many as they like */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
+    struct lb_gate *gate;        /* NULL: open to all */
     bool edits_responses;        /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */
@@ -317,6 +327,7 @@ struct lb_name {
     uint64_t serial;
     uint32_t ref_count;
     uint64_t last_version;   /* newest configuration that has it */
+    struct lb_group *group;  /* of a group: in that configuration */
     struct lb_socket socket; /* of a listener */
 };
 
@@ -336,8 +347,10 @@ struct lb_registry {
     struct lb_tls_share *tls;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
-    size_t lingering_count; /* peers that no version names and some flow still uses */
+    size_t lingering_count;  /* peers that no version names and some flow still uses */
+    uint64_t newest_version; /* of the configuration that was built last */
     size_t worker_count;
+    struct lb_logs *logs;    /* NULL: none are written */
     struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
 };
 
@@ -364,9 +377,14 @@ enum err lb_conf_read_stay(struct op *op, struct arena *a, const struct lbconf_l
 enum err lb_conf_read_key(struct op *op, const struct lb_registry *registry,
                           const struct lbconf_snapshot *in, struct lb_conf *conf) MUST_USE;
 /* After the targets are known. */
-void lb_conf_set_threshold(struct lb_group *g, const struct lbconf_attributes *attributes);
+void lb_conf_set_thresholds(struct lb_group *g, const struct lbconf_attributes *attributes);
 uint64_t lb_tag_of(struct str text);
 
+/* Too few are healthy: unhealthy ones get requests, too. */
+static inline bool lb_group_is_open(const struct lb_group *g)
+{
+    return atomic_load_explicit(&g->healthy_count, memory_order_relaxed) < g->open_below;
+}
 /* Counts healthy usable targets anew. */
 void lb_group_recount(struct lb_group *g);
 /* Requests that this target works on, over all workers. */

@@ -19,7 +19,7 @@ static enum err read_allowed(struct op *op, struct arena *a, struct str text, st
             continue;
         }
         if (g->allowed_count == LB_ALLOWED_MAX ||
-            !lb_cidr_parse(part, &g->allowed[g->allowed_count])) {
+            !lb_cidr_read(part, &g->allowed[g->allowed_count])) {
             return op_fail(op, ERR_INPUT,
                            "hitless.maintenance.allow: \"%.*s\" is no address range, or there are "
                            "more than %d",

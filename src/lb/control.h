@@ -4,21 +4,26 @@
 #include "lb/conf.h"
 #include "lb/lb.h"
 #include "lb/registry.h"
+#include "lb/sources.h"
 #include "lb/worker.h"
 
 struct lb {
     struct ev_loop *loop;
+    struct lb_logs *logs; /* NULL: none */
     struct lb_options options;
     struct lb_registry registry;
     struct ev_wake wake; /* workers have something to tell */
     struct ev_timer tick;
     struct ev_timer drain_timer;
     struct ev_timer stop_timer;
+    struct lb_blocks blocks; /* of probes that speak TLS */
+    struct lb_tls_room tls_room;
     struct ev_timer watch_timer;    /* the end of the window for anomalies */
     _Atomic(struct lb_conf *) conf; /* the newest; each worker takes it when woken */
     struct lb_conf *older;          /* that some request or worker may still use */
     uint64_t published_version;     /* by which all workers route, as reported */
     size_t probes_open;
+    struct lb_sources *sources;
     atomic_bool is_stopping;
     atomic_bool must_cut; /* the time for stopping is over */
     bool is_stopped;

@@ -22,7 +22,7 @@ bool lb_addr_is_v4(const uint8_t bytes[16])
     return memcmp(bytes, prefix, sizeof(prefix)) == 0;
 }
 
-bool lb_cidr_parse(struct str text, struct lb_cidr *ret)
+bool lb_cidr_read(struct str text, struct lb_cidr *ret)
 {
     struct str host = text;
     struct str bits_text = STR_NONE;

@@ -14,7 +14,7 @@ struct regex_scratch;
 void lb_addr_bytes(const struct net_addr *addr, uint8_t ret_bytes[16]);
 bool lb_addr_is_v4(const uint8_t bytes[16]);
 /* "10.0.0.0/8", "2001:db8::/32", an address alone. False when it is none. */
-bool lb_cidr_parse(struct str text, struct lb_cidr *ret);
+bool lb_cidr_read(struct str text, struct lb_cidr *ret);
 
 struct lb_request_facts {
     const struct h1_head *head;

@@ -11,6 +11,7 @@
 
 #include "ev/loop.h"
 #include "http/h1.h"
+#include "lb/access.h"
 #include "lb/block.h"
 #include "lb/body.h"
 #include "lb/conf.h"
@@ -53,6 +54,8 @@ struct lb_pool {
     /* Learned: the target closes idle connections after about this long. */
     dur_t learned_idle; /* 0: not known */
     dur_t last_idle;    /* how old the last one was that it closed */
+    bool is_tls;
+    struct ssl_session_st *session; /* the newest with this target; NULL: none */
 };
 
 struct lb_upstream {
@@ -110,9 +113,11 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool is_source_counted; /* in lb->sources */
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
+    bool awaits_proxy;     /* its first bytes are a PROXY header */
     bool is_ipv6;
-    bool awaits_proxy; /* its first bytes are a PROXY header */
-    uint8_t peer[16];  /* lb_addr_bytes */
+    uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
 
@@ -135,6 +140,7 @@ struct lb_exchange {
     struct lb_body response;
     struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
     struct lb_block *head; /* part of the response's head */
+    struct lb_access access;
     struct lb_peer *refused[LB_CONNECTS_MAX]; /* not to be tried again */
     mono_t began;
     mono_t sent_at; /* when the target had the request's head */
@@ -219,6 +225,7 @@ struct lb_worker {
     struct list free_upstreams;
     struct list free_exchanges;
     struct list free_affinities;
+    struct list affinities; /* of lb_affinities, which hold them */
     struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
@@ -226,8 +233,10 @@ struct lb_worker {
     struct lb_tls_room tls_room;
     mono_t shaken_turn; /* the turn that shaken_for is about */
     dur_t shaken_for;   /* spent on clients' handshakes */
-    uint64_t random;    /* state of a generator for trace ids */
-    int64_t date_s;     /* second that date_text shows */
+    struct lb_log_pen log_pen;
+    uint64_t log_seed;
+    uint64_t random; /* state of a generator for trace ids */
+    int64_t date_s;  /* second that date_text shows */
     char date_text[32];
     int64_t expires_s; /* second that expires_text was made in */
     char expires_text[32];
@@ -236,6 +245,7 @@ struct lb_worker {
     mono_t stop_began;
     /* shared with the control thread */
     atomic_uint_least64_t seen_version;
+    atomic_uint_least64_t adopt_us; /* how long it took to go over to that version */
     atomic_bool is_stopped;
     struct h1_head request_head; /* the one that is being read */
     struct h1_head response_head;
@@ -247,6 +257,12 @@ struct lb_worker {
 static inline char *lb_read_at(const struct lb_worker *w)
 {
     return w->scratch + LB_FRONT_BYTES;
+}
+
+/* How much of a body to read at once. */
+static inline size_t lb_read_room(const struct lb_worker *w)
+{
+    return w->blocks.held_bytes < LB_HELD_BYTES_MAX ? LB_READ_BYTES_MAX : LB_SMALL_READ_BYTES;
 }
 
 /* ---- the only places where bytes of a connection are read and written ------------------------ */
@@ -280,7 +296,7 @@ uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
 /* The same seven days from now: what ALB's cookies carry. */
-struct str lb_worker_expires(struct lb_worker *w);
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
@@ -349,6 +365,8 @@ void lb_exchange_end_tunnel(struct lb_exchange *ex);
 enum lb_failure {
     LB_FAIL_REFUSED,         /* no connection came about */
     LB_FAIL_CONNECT_TIMEOUT, /* after LB_CONNECT_TIMEOUT */
+    LB_FAIL_TLS,             /* the handshake failed */
+    LB_FAIL_TLS_TIMEOUT,     /* after LB_TLS_HANDSHAKE_TIMEOUT */
     LB_FAIL_UNSENT,          /* closed, and nothing of the request had arrived */
     LB_FAIL_CLOSED,          /* closed before the response's head was complete */
     LB_FAIL_MALFORMED,
@@ -371,6 +389,8 @@ void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);
 void lb_upstream_arm(struct lb_upstream *u);
 void lb_upstream_wait(struct lb_upstream *u, dur_t at_most);
+/* Bytes that left for the target; of TLS those on the wire. */
+uint64_t lb_upstream_sent(const struct lb_upstream *u);
 /* Nothing of what the present try sent has reached the target. */
 bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before);
 /* The pool of a peer of the current configuration. */
@@ -423,6 +443,8 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
 /* reply.c: answers of our own */
 /* An error page; the caller has counted it. */
 void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool closes);
+/* Bytes that it would have. */
+size_t lb_reply_error_bytes(struct lb_client *c, unsigned status, bool is_head, bool closes);
 void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes);
 void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const struct lb_action *a,
                        bool is_head, bool closes);
@@ -432,7 +454,7 @@ struct lbstats_block *lb_count_block(const struct lb_worker *w, uint32_t slot);
 void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
-void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
+void lb_count_response(struct lb_exchange *ex, unsigned status, dur_t took);
 /* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
  * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);

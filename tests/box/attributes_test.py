@@ -173,7 +173,7 @@ def only_sources_of_the_security_groups_connect():
         assert reaches("127.0.0.1")
         after = box.lb_stats()
         assert after["NEW_CONNECTIONS"] == before["NEW_CONNECTIONS"] + 1
-        assert after["REFUSED_BY_GROUPS"] == before["REFUSED_BY_GROUPS"] + 1
+        assert after["BLOCKED_FLOWS_TCP"] == before["BLOCKED_FLOWS_TCP"] + 1
 
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

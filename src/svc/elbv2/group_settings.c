@@ -344,17 +344,11 @@ struct str elbv2_why_group_not_served(const struct elbv2_target_group *group)
     if (group->target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA) {
         return STR("this engine does not invoke Lambda functions");
     }
-    if (group->protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
-        return STR("this engine does not speak HTTPS to targets yet");
-    }
     if (group->protocol == ELBV2_PROTOCOL_ENUM_TLS) {
         return STR("this engine does not speak TLS to targets of network load balancers");
     }
     if (!is_web(group->protocol) && !is_stream(group->protocol)) {
         return STR("this engine serves HTTP, TCP and UDP only");
-    }
-    if (group->health_check_protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
-        return STR("this engine does not check health by HTTPS yet");
     }
     return STR_NONE;
 }

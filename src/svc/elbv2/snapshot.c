@@ -139,6 +139,17 @@ static enum err mark_all(struct op *op, struct elbv2 *e, const struct store_kind
     return ERR_OK;
 }
 
+void elbv2_security_groups_changed(void *self, struct op *op)
+{
+    struct elbv2 *e = self;
+    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
+        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
+                  op->note.text);
+        op_note_clear(op);
+    }
+    store_after_commit(e->store, note_at_once, e, STR(""));
+}
+
 /* The key is made once: cookies must open after every restart. */
 static enum err load_cookie_key(struct op *op, struct elbv2 *e)
 {
@@ -155,17 +166,6 @@ static enum err load_cookie_key(struct op *op, struct elbv2 *e)
     op->region = region;
     e->cookie_key = arena_str(&e->arena, secret.cookie_key);
     return result;
-}
-
-void elbv2_security_groups_changed(void *self, struct op *op)
-{
-    struct elbv2 *e = self;
-    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
-        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
-                  op->note.text);
-        op_note_clear(op);
-    }
-    store_after_commit(e->store, note_at_once, e, STR(""));
 }
 
 enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)

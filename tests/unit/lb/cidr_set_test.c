@@ -6,7 +6,7 @@
 static struct lb_cidr parsed(const char *text)
 {
     struct lb_cidr c = {0};
-    EXPECT(lb_cidr_parse(str_of(text), &c));
+    EXPECT(lb_cidr_read(str_of(text), &c));
     return c;
 }
 
