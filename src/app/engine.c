@@ -289,6 +289,7 @@ static enum err open_certificates(struct op *op, struct engine *e)
         .loop = e->loop,
         .account = e->options->account,
         .state = e->options->state,
+        .folder = e->options->certificate_folder,
         .acme = {.directory = e->options->acme_directory,
                  .contact = e->options->acme_contact,
                  .ca_file = e->options->acme_ca_file},

@@ -70,11 +70,14 @@
 #define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
 
 /* TLS: one recv an event, up to four records in one send. */
-#define LB_TLS_PLAIN_BYTES       ((size_t)16384)                     /* RFC 8446 5.1: of a record */
-#define LB_TLS_RECORD_BYTES      (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
-#define LB_TLS_BATCH             4                                   /* records */
-#define LB_TLS_IN_BYTES          ((size_t)64 * 1024)
-#define LB_TLS_OUT_BYTES         (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
+#define LB_TLS_PLAIN_BYTES  ((size_t)16384)                     /* RFC 8446 5.1: of a record */
+#define LB_TLS_RECORD_BYTES (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
+#define LB_TLS_BATCH        4                                   /* records */
+#define LB_TLS_IN_BYTES     ((size_t)64 * 1024)
+#define LB_TLS_OUT_BYTES    (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
+/* Connections of one thread that keep OpenSSL's record buffers, 33 KiB each, until others need
+ * theirs: those that are at work allocate nothing, those that idle hold nothing. */
+#define LB_TLS_WARM_MAX          64
 #define LB_TLS_HANDSHAKE_TIMEOUT DUR_S(10)   /* ALB, on both sides */
 #define LB_TLS_SHAKES_FOR        DUR_US(500) /* of one turn; then requests have their turn */
 #define LB_TLS_TICKET_ROTATION   DUR_S(4 * 3600)
