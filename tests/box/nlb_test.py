@@ -2,7 +2,10 @@
 """A network load balancer's data plane with real sockets: TCP and UDP flows."""
 import resource, struct
 
+import tls_test
 from rig import *
+
+TESTS.clear()  # those of tls_test run there
 
 NLB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/flow/0123456789abcdef"
 SLOT = "net/flow/0123456789abcdef"
@@ -278,6 +281,22 @@ def the_target_may_learn_who_asks_by_proxy_protocol():
         assert header[16:] == socket.inet_aton("127.0.0.7") + socket.inet_aton("127.0.0.1") + struct.pack(
             ">HH", s.getsockname()[1], port)
         assert Wire(s).exactly(5) == b"hello"
+
+
+@test
+def a_tls_listener_ends_tls_and_passes_plain_bytes_on():
+    port = free_port()
+    t = name_target("t")
+    snapshot = tls_test.secure(port, [target(t.port)], [tls_test.Certificate(["www.example.com"])])
+    snapshot["listeners"][0].update(loadBalancer=NLB, protocol="TLS")
+    snapshot["targetGroups"][0].update(loadBalancer=NLB, protocol="TCP")
+    with Box(1) as box:
+        box.publish(snapshot)
+        wire = tls_test.tls_connect(port)
+        assert wire.exactly(1) == b"t"
+        wire.send(b"x" * 200_000)
+        assert wire.exactly(200_000) == b"x" * 200_000
+        assert stats_of(box)["NEW_FLOWS_TLS"] == 1 and stats_of(box)["BYTES_TLS"] == 400_001
 
 
 @test
