@@ -72,7 +72,7 @@ static void leave_target(struct lb_exchange *ex)
     if (is_last && atomic_load_explicit(&peer->is_draining, memory_order_acquire)) {
         ev_wake_up(&w->lb->wake); /* the drain may be over */
     }
-    if (is_last && ex->pool->version != w->conf->version) {
+    if (is_last && ex->pool->flow_count == 0 && ex->pool->version != w->conf->version) {
         ex->pool->peer = NULL; /* no configuration of ours names it */
     }
     ex->pool = NULL;

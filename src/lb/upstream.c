@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/flow.h"
 #include "lb/tls_site.h"
 #include "lb/tls_target.h"
 #include "lb/tunnel.h"
@@ -36,6 +37,11 @@ static void close_idle(struct lb_pool *pool)
     }
 }
 
+static bool is_busy(const struct lb_pool *pool)
+{
+    return !list_is_empty(&pool->busy) || pool->flow_count > 0;
+}
+
 static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const struct lb_target *t)
 {
     struct lb_pool *pool = w->pools[t->peer->index];
@@ -43,11 +49,13 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
         pool = MEM_NEW(struct lb_pool);
         list_init(&pool->idle);
         list_init(&pool->busy);
+        list_init(&pool->flows);
+        list_init(&pool->udp_flows);
         w->pools[t->peer->index] = pool;
     }
     if (pool->serial != t->peer->serial) {
         /* the index had another owner, which no configuration names any more */
-        CHECK(list_is_empty(&pool->idle) && list_is_empty(&pool->busy));
+        CHECK(list_is_empty(&pool->idle) && !is_busy(pool));
         pool->serial = t->peer->serial;
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
@@ -58,6 +66,8 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
     pool->peer = t->peer; /* also when it was gone for a version or two */
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
+    pool->cuts_after_drain = g->cuts_after_drain;
+    pool->cuts_unhealthy = g->cuts_unhealthy;
     pool->is_tls = g->is_tls;
     pool->closes_tunnels = t->is_draining && g->closes_websockets;
 }
@@ -106,7 +116,8 @@ void lb_pools_adopt(struct lb_worker *w)
         } else if (pool->closes_tunnels) {
             close_tunnels(pool);
         }
-        if (is_gone && list_is_empty(&pool->busy)) {
+        lb_flow_check(w, pool);
+        if (is_gone && !is_busy(pool)) {
             pool->peer = NULL; /* it may be freed from now on */
         }
     }

@@ -191,18 +191,19 @@ static void add_attributes(struct arena *a, const struct engine_text_map *set,
     }
 }
 
-static void add_targets(struct op *op, const struct elbv2_target_list *targets,
+static void add_targets(struct op *op, struct elbv2 *e, const struct elbv2_target_list *targets,
                         struct lbconf_targets *to)
 {
     to->items = ARENA_ARRAY(&op->arena, struct lbconf_target, targets->count);
     to->is_set = true;
     for (size_t i = 0; i < targets->count; i++) {
         const struct engine_elb_target *t = &targets->items[i];
-        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(t->host)) {
+        struct str host = elbv2_served_host(op, e, t->host);
+        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(host)) {
             continue;
         }
         to->items[to->count++] =
-            (struct lbconf_target){.host = t->host,
+            (struct lbconf_target){.host = host,
                                    .port = t->port,
                                    .is_draining = OPT_BOOL(t->draining_since.is_set),
                                    .draining_since_ms = {.value = t->draining_since.value.us / 1000,
@@ -238,6 +239,11 @@ static void describe_check(const struct elbv2_target_group *group, struct lbconf
     }
 }
 
+static bool is_served_family(struct str dimension)
+{
+    return str_starts_with(dimension, STR("app/")) || str_starts_with(dimension, STR("net/"));
+}
+
 /* ERR_NOT_FOUND when it is gone. */
 static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
 {
@@ -257,12 +263,12 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
         .load_balancer = dimension,
         .protocol = str_of(elbv2_protocol_name(group.protocol)),
         .protocol_version = group.protocol_version,
-        .is_in_use = OPT_BOOL(str_starts_with(dimension, STR("app/")) && !str_is_set(why)),
+        .is_in_use = OPT_BOOL(is_served_family(dimension) && !str_is_set(why)),
     };
     describe_check(&group, &built);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     if (!str_is_set(why)) { /* else it answers 503, as a group without targets */
-        add_targets(op, &targets, &built.targets);
+        add_targets(op, e, &targets, &built.targets);
     }
     part->why_idle = why;
     part->drain_ends_us = drain_ends(&targets, elbv2_drain_delay(&group, &more));
