@@ -5,6 +5,7 @@
 #include "lb/challenge.h"
 #include "lb/cidr_set.h"
 #include "lb/guard.h"
+#include "lb/login.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -430,7 +431,7 @@ static enum err read_rule(struct build *b, const struct lbconf_listener *listene
                        in->actions.count, LB_ACTIONS_MAX);
     }
     for (size_t i = in->actions.count - 1; i > 0; i--) {
-        TRY(lb_guard_add(b->op, b->arena, &in->actions.items[i - 1], &rule->guard));
+        TRY(lb_login_or_guard_add(b->op, b->conf, listener, &in->actions.items[i - 1], rule));
     }
     rule->conditions = ARENA_ARRAY(b->arena, struct lb_condition, in->conditions.count);
     rule->condition_count = in->conditions.count;
@@ -442,28 +443,6 @@ static enum err read_rule(struct build *b, const struct lbconf_listener *listene
     }
     const struct lbconf_action *last = &in->actions.items[in->actions.count - 1];
     return read_action(b, listener, last, &rule->action);
-}
-
-static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
-{
-    if (a->priority == 0 || b->priority == 0) {
-        return a->priority != 0;
-    }
-    return a->priority < b->priority;
-}
-
-/* Insertion: rules come nearly sorted, and there are few. */
-static void sort_rules(struct lb_rule *rules, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        struct lb_rule rule = rules[i];
-        size_t at = i;
-        while (at > 0 && comes_before(&rule, &rules[at - 1])) {
-            rules[at] = rules[at - 1];
-            at--;
-        }
-        rules[at] = rule;
-    }
 }
 
 /* ---- listeners ------------------------------------------------------------------------------- */
@@ -644,8 +623,9 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
         TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
+        l->has_logins |= l->rules[i].login != NULL;
     }
-    sort_rules(l->rules, l->rule_count);
+    lb_rules_sort(l->rules, l->rule_count);
     if (l->rule_count > LB_RULES_WALKED_MAX) {
         l->rule_index = lb_rule_index_build(b->arena, l->rules, l->rule_count);
     }

@@ -19,7 +19,7 @@
 #define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
-#define LB_ACTIONS_MAX          5 /* of one rule */
+#define LB_ACTIONS_MAX          5    /* of one rule */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
@@ -131,6 +131,14 @@
 #define LB_ANOMALY_QUIET_MAX       6         /* windows with few answers, then it is forgotten */
 #define LB_STICKY_SECONDS_MAX      604800    /* ALB */
 #define LB_COOKIE_NAME_MAX         256       /* ALB: of the application's cookie */
+#define LB_LOGIN_TIMEOUT           DUR_S(15 * 60) /* ALB: to sign in at the identity provider */
+#define LB_SIGN_IN_TIMEOUT         DUR_S(25)      /* for control to exchange a code */
+#define LB_SIGN_INS_MAX            1000           /* of one worker, that wait for control */
+#define LB_LOGIN_URL_BYTES_MAX     4096           /* that a user is sent back to */
+#define LB_LOGIN_PARAMS_MAX        10             /* ALB */
+#define LB_SESSION_SHARDS_MAX      4              /* ALB: cookies of 4K */
+#define LB_SESSION_SHARD_CHARS     ((size_t)3800)
+#define LB_IDENTITY_SECONDS        120 /* for which a signed x-amzn-oidc-data is good */
 #define LB_OUTLIER_RUN_DEFAULT     5
 #define LB_OUTLIER_EJECT_DEFAULT_S 30
 #define LB_OUTLIER_PERCENT_DEFAULT 50
