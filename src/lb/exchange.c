@@ -733,13 +733,13 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
         lb_count_one(w, c->slot, LBSTATS_NON_COMPLIANT);
     }
     w->log_pen.rule = NULL;
-    unsigned status = refusal(h, l);
-    if (status != 0) {
-        return answer(c, l, NULL, status, bytes, count);
-    }
     struct lb_login_says says = {0};
     if (c->sign_in != NULL && lb_sign_in_answer(c, &says)) {
         return answer(c, l, says.reply, says.status, bytes, count);
+    }
+    unsigned status = refusal(h, l);
+    if (status != 0) {
+        return answer(c, l, NULL, status, bytes, count);
     }
     if (w->conf->challenge_count > 0) {
         const struct lb_action *reply = lb_challenge_find(w->conf, l, h1_str(h, h->path));

@@ -24,6 +24,7 @@ struct lb_letter {
 
 struct lb_sign_in {
     struct list node; /* in the worker's list */
+    struct lb_client *client;
     struct arena arena;
     uint64_t id;
     struct lb_letter *answer; /* NULL while it waits, and when nobody answered */
@@ -103,6 +104,7 @@ bool lb_sign_in_begin(struct lb_client *c, const struct lb_rule *rule, const str
     }
     struct lb_sign_in *s = MEM_NEW(struct lb_sign_in);
     arena_init(&s->arena);
+    s->client = c;
     s->id = ++w->last_sign_in << WORKER_BITS | w->id;
     s->url = arena_str(&s->arena, state->url);
     s->purpose = arena_str(&s->arena, rule->login->purpose);
@@ -146,12 +148,12 @@ void lb_sign_in_expire(struct lb_client *c)
     go_on(c);
 }
 
-/* NULL when it left. */
+/* NULL when it left, or its time ran out. */
 static struct lb_client *find_client(struct lb_worker *w, uint64_t id)
 {
-    LIST_FOR (c, &w->clients, struct lb_client, node) {
-        if (c->hold == LB_HOLD_SIGNS_IN && c->sign_in->id == id) {
-            return c;
+    LIST_FOR (s, &w->sign_ins, struct lb_sign_in, node) {
+        if (s->id == id && s->client->hold == LB_HOLD_SIGNS_IN) {
+            return s->client;
         }
     }
     return NULL;
