@@ -138,6 +138,7 @@
 #define LB_LOGIN_PARAMS_MAX        10             /* ALB */
 #define LB_SESSION_SHARDS_MAX      4              /* ALB: cookies of 4K */
 #define LB_SESSION_SHARD_CHARS     ((size_t)3800)
+#define LB_IDENTITIES_KNOWN        64  /* sessions that a worker need not open again */
 #define LB_IDENTITY_SECONDS        120 /* for which a signed x-amzn-oidc-data is good */
 #define LB_OUTLIER_RUN_DEFAULT     5
 #define LB_OUTLIER_EJECT_DEFAULT_S 30

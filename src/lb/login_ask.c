@@ -3,6 +3,7 @@
 #include "lb/login.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "codec/urlenc.h"
 #include "crypt/hash.h"
@@ -138,19 +139,69 @@ static bool take_back(struct lb_client *c, const struct lb_listener *l, struct l
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
+/* Sessions that were opened lately: opening one and signing its claims costs more than everything
+ * else that a request does. */
+struct known {
+    struct sha256 key; /* of the cookies' text and the login */
+    struct arena arena;
+    struct lb_identity who;
+    int64_t made_s;
+    bool is_made;
+};
+
+struct lb_identities {
+    struct known items[LB_IDENTITIES_KNOWN];
+};
+
+void lb_identities_free(struct lb_worker *w)
+{
+    for (size_t i = 0; w->identities != NULL && i < LB_IDENTITIES_KNOWN; i++) {
+        arena_fini(&w->identities->items[i].arena);
+    }
+    mem_free(w->identities);
+    w->identities = NULL;
+}
+
+static struct known *place_of(struct lb_worker *w, const struct sha256 *key)
+{
+    if (w->identities == NULL) {
+        w->identities = MEM_NEW(struct lb_identities);
+    }
+    return &w->identities->items[key->bytes[0] % LB_IDENTITIES_KNOWN];
+}
+
+/* What was signed is good for as long again at least. */
+static bool is_known(const struct known *k, const struct sha256 *key, int64_t now_s)
+{
+    return k->is_made && memcmp(k->key.bytes, key->bytes, sizeof(key->bytes)) == 0 &&
+           now_s >= k->made_s && now_s - k->made_s < LB_IDENTITY_SECONDS / 2;
+}
+
 static bool find_identity(struct lb_worker *w, const struct lb_login *login)
 {
-    struct arena *a = &w->login_arena;
-    struct lb_identity *who = ARENA_NEW(a, struct lb_identity);
     int64_t now_ms = clock_wall().us / 1000;
-    struct str text = lb_session_find(a, &w->request_head, login->cookie_name);
-    if (!str_is_set(text) ||
-        !lb_session_open(a, &w->conf->session_key, login->purpose, text, now_ms, who)) {
+    struct str text = lb_session_find(&w->login_arena, &w->request_head, login->cookie_name);
+    if (!str_is_set(text)) {
         return false;
     }
-    who->data = lb_login_data(a, w->conf, login, who->claims, now_ms / 1000);
-    w->identity = who;
-    return true;
+    struct sha256 key =
+        sha256_of(arena_printf(&w->login_arena, "%.*s\n%.*s\n%.*s", STR_ARG(login->signer_json),
+                               STR_ARG(login->purpose), STR_ARG(text)));
+    struct known *k = place_of(w, &key);
+    if (!is_known(k, &key, now_ms / 1000)) {
+        arena_reset(&k->arena);
+        k->is_made = lb_session_open(&k->arena, &w->conf->session_key, login->purpose, text, now_ms,
+                                     &k->who);
+        k->key = key;
+        k->made_s = now_ms / 1000;
+        if (!k->is_made) {
+            return false;
+        }
+        k->who.data = lb_login_data(&k->arena, w->conf, login, k->who.claims, k->made_s);
+    }
+    bool is_over = k->who.until_ms <= now_ms;
+    w->identity = is_over ? NULL : &k->who;
+    return !is_over;
 }
 
 bool lb_login_ask(struct lb_client *c, const struct lb_listener *l, const struct lb_rule *rule,

@@ -34,5 +34,7 @@ void lb_sign_in_expire(struct lb_client *c);
 void lb_sign_in_leave(struct lb_client *c);
 /* On the worker: takes the answers that came. */
 void lb_sign_ins_hear(struct lb_worker *w);
+/* login_ask.c: when the worker ends. */
+void lb_identities_free(struct lb_worker *w);
 /* On the control thread: passes on what workers ask. */
 void lb_sign_ins_tell(struct lb *lb);

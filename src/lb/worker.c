@@ -250,6 +250,7 @@ static void free_worker(struct lb_worker *w)
     lb_cookies_fini(&w->cookies);
     lb_mailbox_fini(&w->signed_in);
     arena_fini(&w->login_arena);
+    lb_identities_free(w);
     for (uint32_t i = 0; i < w->listening_count; i++) {
         mem_free(w->listenings[i]);
     }

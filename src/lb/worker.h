@@ -32,6 +32,7 @@ struct lb_tunnel;
 struct lb_udp_room;
 struct regex_scratch;
 struct lb_affinity;
+struct lb_identities;
 struct lb_identity;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
@@ -236,6 +237,7 @@ struct lb_worker {
     size_t sign_in_count;
     uint64_t last_sign_in;
     struct lb_mailbox signed_in;        /* from the control thread */
+    struct lb_identities *identities;   /* known lately; NULL: none yet */
     struct arena login_arena;           /* of the request in hand */
     const struct lb_identity *identity; /* of the request in hand; NULL: nobody's */
     struct lb_action login_reply;       /* likewise, LB_SIGN_IN */
