@@ -65,6 +65,7 @@ struct cli_parsed {
 enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option *options,
                    size_t option_count, struct cli_parsed *ret_parsed);
 
+extern const struct cli_command cli_certificate;
 extern const struct cli_command cli_deploy;
 extern const struct cli_command cli_demo;
 extern const struct cli_command cli_history;

@@ -11,6 +11,7 @@
 #include "crypt/seal.h"
 #include "crypt/siphash.h"
 #include "gen/lbconf.h"
+#include "jwt/jwt.h"
 #include "lb/limits.h"
 #include "net/addr.h"
 
@@ -198,6 +199,13 @@ struct lb_transform {
     struct str replace;
 };
 
+/* jwt-validation: who has no valid token gets no further. */
+struct lb_guard {
+    struct jwt_keys *keys; /* NULL: not fetched yet */
+    struct jwt_policy policy;
+    struct lb_guard *next; /* to be passed as well */
+};
+
 struct lb_rule {
     struct str arn;
     int32_t priority; /* 0: the default rule, which comes last */
@@ -205,6 +213,7 @@ struct lb_rule {
     uint64_t serial;
     struct lb_condition *conditions;
     size_t condition_count;
+    struct lb_guard *guard; /* NULL: none */
     struct lb_action action;
     bool has_transforms;
     struct lb_transform host_transform;
@@ -267,6 +276,7 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
+    uint32_t source_connections_max; /* 0: as many as they like */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
     struct lb_gate *gate;        /* NULL: open to all */

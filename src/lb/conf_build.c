@@ -4,6 +4,7 @@
 #include "lb/conf_build.h"
 #include "lb/challenge.h"
 #include "lb/cidr_set.h"
+#include "lb/guard.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -419,9 +420,12 @@ static enum err read_rule(struct build *b, const struct lbconf_listener *listene
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu conditions", STR_ARG(in->arn),
                        in->conditions.count);
     }
-    if (in->actions.count != 1) {
-        return op_fail(b->op, ERR_UNSUPPORTED, "%.*s has %zu actions, one is supported",
-                       STR_ARG(in->arn), in->actions.count);
+    if (in->actions.count == 0 || in->actions.count > LB_ACTIONS_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "%.*s has %zu actions, 1 to %d can be", STR_ARG(in->arn),
+                       in->actions.count, LB_ACTIONS_MAX);
+    }
+    for (size_t i = in->actions.count - 1; i > 0; i--) {
+        TRY(lb_guard_add(b->op, b->arena, &in->actions.items[i - 1], &rule->guard));
     }
     rule->conditions = ARENA_ARRAY(b->arena, struct lb_condition, in->conditions.count);
     rule->condition_count = in->conditions.count;
@@ -431,7 +435,8 @@ static enum err read_rule(struct build *b, const struct lbconf_listener *listene
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, listener, &in->actions.items[0], &rule->action);
+    const struct lbconf_action *last = &in->actions.items[in->actions.count - 1];
+    return read_action(b, listener, last, &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -558,6 +563,20 @@ static void give_tls(struct lb_conf *conf)
     }
 }
 
+static enum err read_source_cap(struct build *b, const struct lbconf_attributes *a,
+                                struct lb_listener *l)
+{
+    struct str text = attribute(a, STR("hitless.connections_per_source_max"));
+    uint64_t most = 0;
+    if (text.len > 0 && !str_parse_u64(text, LB_CLIENTS_MAX, &most)) {
+        return op_fail(b->op, ERR_INPUT,
+                       "hitless.connections_per_source_max is \"%.*s\", not 0..%d", STR_ARG(text),
+                       LB_CLIENTS_MAX);
+    }
+    l->source_connections_max = (uint32_t)most;
+    return ERR_OK;
+}
+
 static enum err read_sources(struct build *b, const struct lbconf_listener *in,
                              struct lb_listener *l)
 {
@@ -603,6 +622,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
+    TRY(read_source_cap(b, &in->attributes, l));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
@@ -711,6 +731,7 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
     if (e != ERR_OK) {
         give_tls(conf);
         lb_regexes_give(registry, conf);
+        lb_guards_free(conf);
         arena_fini(&conf->arena);
         mem_free(conf);
         return e;
@@ -737,6 +758,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
     }
     give_tls(conf);
     lb_regexes_give(registry, conf);
+    lb_guards_free(conf);
     arena_fini(&conf->arena);
     mem_free(conf);
 }

@@ -6,6 +6,7 @@
 #include "lb/affinity.h"
 #include "lb/challenge.h"
 #include "lb/control.h"
+#include "lb/guard.h"
 #include "lb/rule.h"
 #include "lb/tunnel.h"
 
@@ -469,7 +470,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     struct lb_worker *w = c->worker;
     char *at = lb_read_at(w);
-    ssize_t n = lb_client_read_now(c, at, LB_READ_BYTES_MAX);
+    ssize_t n = lb_client_read_now(c, at, lb_read_room(w));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -776,6 +777,12 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     lb_count_rules(c, l, rule);
     w->log_pen.rule = rule;
+    if (rule != NULL && rule->guard != NULL) {
+        status = lb_guard_ask(rule->guard, h);
+        if (status != 0) {
+            return answer(c, l, NULL, status, bytes, count);
+        }
+    }
     if (rule != NULL && rule->action.type != LB_FORWARD) {
         return answer(c, l, &rule->action, 0, bytes, count);
     }

@@ -315,11 +315,13 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->loop = loop;
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
+    lb->sources = lb_sources_new();
     lb_tls_room_init(&lb->tls_room, &lb->blocks);
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
         lb_tls_room_fini(&lb->tls_room);
         lb_registry_fini(&lb->registry);
+        mem_free(lb->sources);
         mem_free(lb);
         return e;
     }
@@ -380,6 +382,7 @@ void lb_free(struct lb *lb)
     }
     lb_registry_fini(&lb->registry);
     lb_logs_close(lb->logs);
+    mem_free(lb->sources);
     lb_tls_room_fini(&lb->tls_room);
     lb_blocks_fini(&lb->blocks);
     mem_free(lb);

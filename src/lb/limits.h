@@ -19,6 +19,7 @@
 #define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
+#define LB_ACTIONS_MAX          5 /* of one rule */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
@@ -29,6 +30,7 @@
 #define LB_XFF_ADDRESSES_MAX    30                  /* ALB: more is answered with 463 */
 #define LB_TRACE_BYTES_MAX      7168                /* ALB: a longer X-Amzn-Trace-Id is replaced */
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
+#define LB_PIPELINE_TURN_MAX    32    /* requests of one client answered in one turn of the loop */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
 #define LB_INTERIM_MAX          16  /* 1xx responses before a response */
@@ -42,6 +44,10 @@
 /* Free bytes behind it: end of a chunk and of a chunked body. */
 #define LB_BACK_BYTES     ((size_t)16)
 #define LB_READ_BYTES_MAX (LB_SCRATCH_BYTES - LB_FRONT_BYTES - LB_BACK_BYTES)
+/* Bytes that wait for slow clients and targets, of one worker: past that, reads are small ones, so
+ * that each connection more costs LB_SMALL_READ_BYTES at most. */
+#define LB_HELD_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define LB_SMALL_READ_BYTES ((size_t)16 * 1024)
 /* A request that fits is kept until its response begins, so that it can be sent once more. */
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
@@ -49,19 +55,21 @@
 /* ALB: rules of a request that capacity units do not count. */
 #define LB_FREE_EVALUATIONS 10
 
-#define LB_CONNECTS_MAX      3          /* attempts while nothing of the request was sent */
-#define LB_SENDS_MAX         2          /* attempts once something was: the first and one retry */
-#define LB_CONNECT_TIMEOUT   DUR_S(10)  /* ALB */
-#define LB_HEAD_TIMEOUT      DUR_S(10)  /* from the first byte of a request head to its last */
-#define LB_LINGER_TIMEOUT    DUR_S(2)   /* for the client to take our last answer */
-#define LB_BODY_GRACE        DUR_S(30)  /* then a body must come at LB_BODY_RATE_MIN at least */
-#define LB_BODY_RATE_MIN     100        /* bytes a second, over the whole body */
-#define LB_AVOID_FOR         DUR_S(1)   /* a target that refused a connection is the last choice */
-#define LB_STOP_IDLE_GRACE   DUR_S(1)   /* idle clients may still send one request while we stop */
-#define LB_ACCEPT_PAUSE      DUR_MS(50) /* out of descriptors */
-#define LB_PROBE_BYTES_MAX   ((size_t)16 * 1024) /* of a health check's response head */
-#define LB_PROBES_MAX        256                 /* open at a time */
-#define LB_PROBE_FIRST_PAUSE DUR_MS(200) /* between the probes of a target that never answered */
+#define LB_CONNECTS_MAX       3         /* attempts while nothing of the request was sent */
+#define LB_SENDS_MAX          2         /* attempts once something was: the first and one retry */
+#define LB_CONNECT_TIMEOUT    DUR_S(10) /* ALB */
+#define LB_HEAD_TIMEOUT       DUR_S(10) /* from the first byte of a request head to its last */
+#define LB_LINGER_TIMEOUT     DUR_S(2)  /* for the client to take our last answer */
+#define LB_BODY_GRACE         DUR_S(30) /* then a body must come at LB_BODY_RATE_MIN at least */
+#define LB_BODY_RATE_MIN      100       /* bytes a second, over the whole body */
+#define LB_TAKE_RATE_MIN      100       /* bytes a second that a client must take of its answer */
+#define LB_EARLY_CLOSE_MEMORY DUR_S(10)
+#define LB_AVOID_FOR          DUR_S(1)   /* a target that refused a connection is the last choice */
+#define LB_STOP_IDLE_GRACE    DUR_S(1)   /* idle clients may still send one request while we stop */
+#define LB_ACCEPT_PAUSE       DUR_MS(50) /* out of descriptors */
+#define LB_PROBE_BYTES_MAX    ((size_t)16 * 1024) /* of a health check's response head */
+#define LB_PROBES_MAX         256                 /* open at a time */
+#define LB_PROBE_FIRST_PAUSE  DUR_MS(200) /* between the probes of a target that never answered */
 
 /* TLS: one recv an event, up to four records in one send. */
 #define LB_TLS_PLAIN_BYTES  ((size_t)16384)                     /* RFC 8446 5.1: of a record */

@@ -51,6 +51,7 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
         pool->serial = t->peer->serial;
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
+        pool->closes_early_until = (mono_t){0};
         pool->last_idle = DUR_US(0);
         lb_tls_session_drop(&pool->session);
     }
@@ -133,10 +134,13 @@ static dur_t usable_for(const struct lb_upstream *u)
     return DUR_US(most.us / 5 * 4);
 }
 
-/* Two closes after about the same time are a rule of the target. */
-static void learn(struct lb_pool *pool, dur_t idle)
+/* Two closes after about the same time are a rule of the target. One that closes right after its
+ * answer, without a word, may close under the next request: for a while it gets those that must not
+ * be sent twice over new connections. */
+static void learn(struct lb_pool *pool, dur_t idle, mono_t now)
 {
     if (idle.us < LEARN_AFTER.us) {
+        pool->closes_early_until = mono_add(now, LB_EARLY_CLOSE_MEMORY);
         return;
     }
     int64_t off = idle.us - pool->last_idle.us;
@@ -268,10 +272,16 @@ static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint3
     return u;
 }
 
+static bool may_reuse(const struct lb_exchange *ex, mono_t now)
+{
+    return ex->is_idempotent || now.us >= ex->pool->closes_early_until.us;
+}
+
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh)
 {
     struct lb_worker *w = ex->client->worker;
-    struct lb_upstream *u = is_fresh ? NULL : take_idle(w, ex->pool);
+    bool is_new = is_fresh || !may_reuse(ex, ev_now(&w->loop));
+    struct lb_upstream *u = is_new ? NULL : take_idle(w, ex->pool);
     if (u == NULL) {
         u = dial(w, ex->pool, ex->client->slot);
         if (u == NULL) {
@@ -424,7 +434,8 @@ static void on_idle_event(struct lb_upstream *u)
         return;
     }
     /* It closes, or it says something that nobody asked for. */
-    learn(u->pool, mono_since(ev_now(&u->worker->loop), u->idle_since));
+    mono_t now = ev_now(&u->worker->loop);
+    learn(u->pool, mono_since(now, u->idle_since), now);
     lb_upstream_close(u);
 }
 

@@ -45,8 +45,9 @@ struct lb_pool {
     int64_t turn;       /* weighted turns while a target warms up: pick.c */
     uint32_t fault_run; /* faults since its last good answer */
     /* Learned: the target closes idle connections after about this long. */
-    dur_t learned_idle; /* 0: not known */
-    dur_t last_idle;    /* how old the last one was that it closed */
+    dur_t learned_idle;        /* 0: not known */
+    dur_t last_idle;           /* how old the last one was that it closed */
+    mono_t closes_early_until; /* it has closed one right after an answer, unannounced */
     bool is_tls;
     struct ssl_session_st *session; /* the newest with this target; NULL: none */
 };
@@ -106,7 +107,9 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
-    bool awaits_proxy; /* its first bytes are a PROXY header */
+    bool is_source_counted; /* in lb->sources */
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
+    bool awaits_proxy;     /* its first bytes are a PROXY header */
     bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
@@ -238,6 +241,12 @@ struct lb_worker {
 static inline char *lb_read_at(const struct lb_worker *w)
 {
     return w->scratch + LB_FRONT_BYTES;
+}
+
+/* How much of a body to read at once. */
+static inline size_t lb_read_room(const struct lb_worker *w)
+{
+    return w->blocks.held_bytes < LB_HELD_BYTES_MAX ? LB_READ_BYTES_MAX : LB_SMALL_READ_BYTES;
 }
 
 /* ---- the only places where bytes of a connection are read and written ------------------------ */

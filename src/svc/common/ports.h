@@ -158,6 +158,8 @@ struct port_certificate_users {
     /* ARNs of the load balancers with a listener that has it, each once, in the op's arena. */
     enum err (*list_users)(void *self, struct op *op, struct str certificate_arn,
                            struct port_arns *ret);
+    /* ARNs of all certificates of the region that some listener has, in the op's arena. */
+    enum err (*list_used)(void *self, struct op *op, struct port_arns *ret);
     /* True when every worker of the data plane answers the challenges last told. */
     bool (*is_published)(void *self);
 };
