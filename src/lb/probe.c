@@ -326,7 +326,8 @@ static void write_request(struct lb_probe *p)
 static bool has_shaken(struct lb_probe *p)
 {
     if (p->tls == NULL) {
-        p->tls = lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, NULL);
+        p->tls =
+            lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, STR_NONE, NULL);
     }
     if (!lb_tls_is_shaking(p->tls)) {
         return true;

@@ -394,7 +394,8 @@ void lb_upstream_wait(struct lb_upstream *u, dur_t at_most)
 static void start_tls(struct lb_upstream *u)
 {
     struct lb_worker *w = u->worker;
-    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, &u->pool->session);
+    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, STR_NONE,
+                         &u->pool->session);
     lb_upstream_wait(u, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
