@@ -65,6 +65,11 @@ void lb_client_wait(struct lb_client *c)
     wait_at_most(c, idle_timeout(c));
 }
 
+void lb_client_wait_for_head(struct lb_client *c)
+{
+    wait_at_most(c, LB_HEAD_TIMEOUT);
+}
+
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
 {
     struct lb_worker *w = l->worker;
@@ -102,11 +107,18 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
 
 void lb_client_close(struct lb_client *c)
 {
+    if (c->stream != NULL) {
+        lb_stream_close(c->stream);
+        return;
+    }
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
     CHECK(c->exchange == NULL);
     struct lb_worker *w = c->worker;
+    if (c->h2 != NULL) {
+        lb_h2_close(c, w->is_stopping ? 0 : 460);
+    }
     c->state = LB_CLIENT_DEAD;
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
@@ -152,6 +164,9 @@ static void lose_client(struct lb_client *c)
 
 bool lb_client_send(struct lb_client *c, struct str bytes)
 {
+    if (c->stream != NULL) {
+        return lb_stream_send(c->stream, bytes);
+    }
     if (c->state == LB_CLIENT_DEAD) {
         return false;
     }
@@ -206,6 +221,8 @@ static void flush(struct lb_client *c)
         close_gently(c);
     } else if (c->exchange != NULL) {
         lb_exchange_flushed(c->exchange);
+    } else if (c->h2 != NULL) {
+        lb_h2_resume(c);
     } else if (c->ahead != NULL) {
         ev_defer(&c->worker->loop, &c->resume, resume);
     }
@@ -216,6 +233,10 @@ static void flush(struct lb_client *c)
 
 void lb_client_finish(struct lb_client *c, bool must_linger)
 {
+    if (c->stream != NULL) {
+        lb_stream_finish(c->stream);
+        return;
+    }
     if (c->state != LB_CLIENT_OPEN) {
         return;
     }
@@ -239,7 +260,7 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return c->back == NULL || c->state == LB_CLIENT_LINGER;
+        return c->back == NULL || c->h2 != NULL || c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
         return lb_exchange_wants_body(ex);
@@ -249,6 +270,10 @@ static bool wants_read(const struct lb_client *c)
 
 void lb_client_arm(struct lb_client *c)
 {
+    if (c->stream != NULL) {
+        lb_stream_arm(c->stream);
+        return;
+    }
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
@@ -304,6 +329,9 @@ static void take_requests(struct lb_client *c, char *bytes, size_t count)
     while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL) {
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
+        if (r == H1_BAD && lb_h2_takes_over(c, str_make(bytes, count))) {
+            return;
+        }
         if (r == H1_BAD) {
             refuse_head(c);
             return;
@@ -347,6 +375,10 @@ static void resume(struct ev_defer *d)
 
 void lb_client_next(struct lb_client *c, bool may_stay)
 {
+    if (c->stream != NULL) {
+        lb_stream_finish(c->stream);
+        return;
+    }
     if (c->state != LB_CLIENT_OPEN) {
         return;
     }
@@ -414,6 +446,8 @@ static void on_readable(struct lb_client *c)
     struct lb_exchange *ex = c->exchange;
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
+    } else if (c->h2 != NULL) {
+        lb_h2_read(c);
     } else if (ex == NULL) {
         if (c->back == NULL && !ev_defer_is_pending(&c->resume)) {
             read_requests(c);
@@ -471,7 +505,7 @@ static void on_timer(struct ev_timer *t)
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);
     } else if (ex == NULL) {
-        lb_client_close(c);
+        c->h2 != NULL ? lb_h2_timeout(c) : lb_client_close(c);
     }
     /* else the target is at work: its own timer counts, ours is set again afterwards */
 }

@@ -75,7 +75,10 @@ struct lb_check {
     size_t range_count;
 };
 
+enum lb_version { LB_HTTP1, LB_HTTP2, LB_GRPC };
+
 struct lb_group {
+    enum lb_version version; /* what its targets speak */
     struct str arn;
     struct str dimension; /* "targetgroup/NAME/ID" */
     struct str load_balancer;
@@ -173,7 +176,8 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    struct lb_rule *rules; /* in the order in which they are asked */
+    bool takes_prior_knowledge; /* HTTP/2 without TLS, by its preface */
+    struct lb_rule *rules;      /* in the order in which they are asked */
     size_t rule_count;
 };
 

@@ -98,6 +98,8 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     lb_block_give(&w->blocks, ex->head);
     ex->out = NULL;
     ex->head = NULL;
+    lb_body_fini(&ex->request, &w->blocks);
+    lb_body_fini(&ex->response, &w->blocks);
     add_to(&ex->conf->uses[w->id].count, -1);
     c->exchange = NULL;
     list_add_tail(&w->dead_exchanges, &ex->node);
@@ -343,6 +345,9 @@ void lb_exchange_send(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     sent_all(ex);
     if (!ex->is_over) {
+        if (u->link != NULL) {
+            lb_link_resume(u);
+        }
         lb_upstream_arm(u);
         if (!ex->request.is_done || ex->is_tunnel) {
             lb_client_arm(c);
@@ -359,6 +364,9 @@ bool lb_exchange_wants_body(const struct lb_exchange *ex)
 
 static bool is_too_slow(const struct lb_exchange *ex)
 {
+    if (ex->has_response || ex->is_grpc) {
+        return false; /* a conversation: its pauses are its own */
+    }
     int64_t took_us = mono_since(ev_now(&ex->client->worker->loop), ex->began).us;
     return took_us > LB_BODY_GRACE.us &&
            (int64_t)ex->request_bytes < took_us / 1000000 * LB_BODY_RATE_MIN;
@@ -404,8 +412,28 @@ static void forward_body(struct lb_exchange *ex, struct str bytes)
     if (bytes.len > 0) {
         CHECK(lb_block_add(&w->blocks, &ex->out, bytes));
     }
+    if (u->link != NULL) {
+        lb_link_resume(u);
+    }
     lb_upstream_arm(u);
     lb_upstream_wait(u, ex->listener->idle_timeout);
+}
+
+/* The end of a stream is the end of the body: what remains to be sent of it. */
+static struct str end_of_stream(struct lb_exchange *ex, char *room)
+{
+    struct str tail;
+    CHECK(lb_body_close(&ex->request, &tail));
+    ex->request.trailers = lb_stream_take_trailers(ex->client->stream);
+    lb_trailers_filter(&ex->client->worker->blocks, &ex->request.trailers);
+    bool is_chunked = ex->request.trailers != NULL && ex->request.is_chunked_out;
+    return is_chunked ? lb_trailers_tail(ex->request.trailers, room) : tail;
+}
+
+static bool has_stream_ended(const struct lb_exchange *ex)
+{
+    const struct lb_stream *s = ex->client->stream;
+    return s != NULL && lb_stream_has_ended(s) && ex->request.in == H1_UNTIL_CLOSE;
 }
 
 void lb_exchange_read_body(struct lb_exchange *ex)
@@ -415,6 +443,10 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     char *at = lb_read_at(w);
     ssize_t n = lb_client_read_now(c, at, LB_READ_BYTES_MAX);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n == 0 && has_stream_ended(ex)) {
+        forward_body(ex, end_of_stream(ex, at));
         return;
     }
     if (n <= 0) {
@@ -542,6 +574,14 @@ static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *
     return a->weights[lb_split_pick(&w->splits[rule->index], rule, w->id)].group;
 }
 
+/* In bytes of the client: those of a stream are raw, and its end is the body's. */
+static enum h1_framing framing_of(const struct lb_client *c, const struct h1_head *h,
+                                  const struct lb_group *g)
+{
+    bool is_raw = c->stream != NULL && (h->framing == H1_CHUNKED || g->version != LB_HTTP1);
+    return is_raw && h->framing != H1_NO_BODY ? H1_UNTIL_CLOSE : h->framing;
+}
+
 static size_t kept_bytes(const struct h1_head *h, size_t head_len, size_t here)
 {
     size_t want = head_len + here;
@@ -570,7 +610,9 @@ static struct lb_exchange *start(struct lb_client *c, const struct lb_listener *
     ex->is_http10 = h->minor_version == 0;
     ex->is_websocket = h->is_websocket;
     ex->wants_keep_alive = may_stay_open(c, l);
-    lb_body_init(&ex->request, h->framing, h->content_length, true);
+    ex->takes_trailers = c->stream != NULL || (lb_asks_for_trailers(h) && !ex->is_http10);
+    ex->is_grpc = c->stream != NULL && lb_is_grpc(h);
+    lb_body_init(&ex->request, framing_of(c, h, g), h->content_length, g->version == LB_HTTP1);
     c->exchange = ex;
     return ex;
 }
@@ -596,12 +638,31 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
         memcpy(ex->out->bytes + head->len, body.ptr, body.len);
     }
     ex->out->end = (uint32_t)total;
+    if (has_stream_ended(ex) && !ex->request.is_done) {
+        struct str tail = end_of_stream(ex, lb_read_at(w));
+        CHECK(lb_block_add(&w->blocks, &ex->out, tail));
+        total += tail.len;
+    }
     ex->may_replay = total <= LB_REPLAY_BYTES_MAX;
     ex->request_bytes = used;
     ex->client_bytes = h->head_bytes + used;
     ex->owes_continue = h->expects_continue && !ex->request.is_done && used == 0;
     *ret_used = h->head_bytes + used;
     return true;
+}
+
+/* Source: ALB, protocol versions: an HTTP/1.1 client reaches HTTP/1.1 targets; an HTTP/2 client
+ * those and HTTP/2 ones, and gRPC ones by POST; gRPC asks for targets that speak HTTP/2. */
+static bool does_version_fit(const struct lb_client *c, const struct h1_head *h,
+                             const struct lb_group *g)
+{
+    if (c->stream == NULL) {
+        return g->version == LB_HTTP1;
+    }
+    if (g->version == LB_HTTP1) {
+        return !lb_is_grpc(h);
+    }
+    return g->version == LB_HTTP2 || is_method(h, "POST");
 }
 
 static size_t forward(struct lb_client *c, const struct lb_listener *l, struct lb_group *g,
@@ -614,6 +675,9 @@ static size_t forward(struct lb_client *c, const struct lb_listener *l, struct l
         return answer(c, l, NULL, status, bytes, count);
     }
     struct lb_exchange *ex = start(c, l, g);
+    if (ex->is_grpc) {
+        lb_count_one(c->worker, c->slot, LBSTATS_GRPC_REQUESTS);
+    }
     size_t used = 0;
     if (!fill_out(ex, &head, bytes, count, &used)) {
         lb_count_own(c, NULL, 400);
@@ -654,6 +718,9 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     struct lb_group *g = rule == NULL ? NULL : choose_group(w, rule);
     if (g == NULL || g->usable_count == 0) {
         return answer(c, l, NULL, 503, bytes, count);
+    }
+    if (!does_version_fit(c, h, g)) {
+        return answer(c, l, NULL, 464, bytes, count);
     }
     return forward(c, l, g, bytes, count);
 }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/h2_probe.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct lb_probe {
     struct lb *lb;
     struct lb_peer *peer;
     struct lb_group *group; /* of the newest configuration */
+    struct lb_h2_probe *h2; /* while a probe of an HTTP2 or GRPC group runs */
     char *bytes;            /* LB_PROBE_BYTES_MAX while a probe runs */
     size_t sent_bytes;
     size_t got_bytes;
@@ -155,6 +157,8 @@ static void end_probe(struct lb_probe *p)
     }
     mem_free(p->bytes);
     p->bytes = NULL;
+    lb_h2_probe_free(p->h2);
+    p->h2 = NULL;
 }
 
 static void note_failure(struct lb_probe *p, int health)
@@ -210,8 +214,61 @@ static bool is_wanted_code(const struct lb_check *check, unsigned code)
     return false;
 }
 
+static void judge(struct lb_probe *p, unsigned code)
+{
+    bool is_good = is_wanted_code(&p->group->check, code);
+    finish(p, is_good ? REASON_NONE : REASON_MISMATCH, is_good ? 0 : code);
+}
+
+/* All that the session has to say; it is little, and fits into the socket's buffer. False when the
+ * probe is over. */
+static bool write_h2(struct lb_probe *p)
+{
+    if (p->h2 == NULL) {
+        char host[NET_ADDR_TEXT_BYTES_MAX];
+        (void)net_addr_format(&p->peer->addr, host);
+        bool is_unix = net_addr_is_unix(&p->peer->addr);
+        p->h2 = lb_h2_probe_make(p->group->version, p->group->check.path,
+                                 is_unix ? STR("localhost") : str_of(host), STR("http"));
+    }
+    struct str out;
+    while (str_is_set(out = lb_h2_probe_out(p->h2))) {
+        if (send(p->fd.fd, out.ptr, out.len, MSG_NOSIGNAL) != (ssize_t)out.len) {
+            finish(p, REASON_FAILED, 0);
+            return false;
+        }
+    }
+    ev_fd_want(&p->fd, EV_READ);
+    return true;
+}
+
+static void read_h2(struct lb_probe *p)
+{
+    ssize_t n = recv(p->fd.fd, p->bytes, LB_PROBE_BYTES_MAX, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    unsigned code = 0;
+    p->got_bytes += n < 0 ? 0 : (size_t)n;
+    enum lb_h2_probe_state state =
+        n <= 0 || p->got_bytes > LB_PROBE_H2_BYTES_MAX
+            ? LB_H2_PROBE_FAILED
+            : lb_h2_probe_take(p->h2, str_make(p->bytes, (size_t)n), &code);
+    if (state == LB_H2_PROBE_FAILED) {
+        finish(p, REASON_FAILED, 0);
+    } else if (state == LB_H2_PROBE_ANSWERED) {
+        judge(p, code);
+    } else {
+        (void)write_h2(p);
+    }
+}
+
 static void read_answer(struct lb_probe *p)
 {
+    if (p->h2 != NULL) {
+        read_h2(p);
+        return;
+    }
     ssize_t n = recv(p->fd.fd, p->bytes + p->got_bytes, LB_PROBE_BYTES_MAX - p->got_bytes, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
@@ -227,8 +284,7 @@ static void read_answer(struct lb_probe *p)
     if (r == H1_BAD || (r == H1_MORE && p->got_bytes == LB_PROBE_BYTES_MAX)) {
         finish(p, REASON_FAILED, 0);
     } else if (r == H1_DONE) {
-        bool is_good = is_wanted_code(&p->group->check, head.status);
-        finish(p, is_good ? REASON_NONE : REASON_MISMATCH, is_good ? 0 : head.status);
+        judge(p, head.status);
     }
 }
 
@@ -236,6 +292,10 @@ static void read_answer(struct lb_probe *p)
  */
 static void write_request(struct lb_probe *p)
 {
+    if (p->group->version != LB_HTTP1) {
+        (void)write_h2(p);
+        return;
+    }
     char host[NET_ADDR_TEXT_BYTES_MAX];
     (void)net_addr_format(&p->peer->addr, host);
     bool is_unix = net_addr_is_unix(&p->peer->addr);

@@ -23,6 +23,10 @@
 
 struct lb_worker;
 struct lb_exchange;
+struct lb_h2;        /* h2.h: a client's connection that speaks HTTP/2 */
+struct lb_stream;    /* one of its streams */
+struct lb_link;      /* a connection to a target that speaks HTTP/2 */
+struct lb_h2_shared; /* of a worker */
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
@@ -32,8 +36,9 @@ struct lb_pool {
     uint64_t version; /* of the newest configuration that names the peer */
     bool is_draining; /* in that version */
     uint32_t idle_count;
-    struct list idle; /* of lb_upstream, most recently used first */
-    struct list busy; /* of lb_exchange */
+    struct list idle;  /* of lb_upstream, most recently used first */
+    struct list busy;  /* of lb_exchange */
+    struct list links; /* of lb_link */
     mono_t avoid_until;
     /* Learned: the target closes idle connections after about this long. */
     dur_t learned_idle; /* 0: not known */
@@ -56,6 +61,26 @@ struct lb_upstream {
     bool is_connecting;
     bool is_reused;
     bool is_dead;
+    struct lb_link *carries; /* this is the socket of an HTTP/2 connection */
+    /* a stream of one; no socket of its own */
+    struct lb_link *link;
+    struct list sibling;
+    struct list news;
+    struct list drained;
+    struct lb_block *inbox;    /* head as text, then body */
+    struct lb_block *outbox;   /* body not framed yet */
+    struct lb_block *trailers; /* of the response */
+    uint32_t inbox_head_bytes; /* of the inbox that are heads */
+    int32_t stream_id;         /* 0: the request is not with nghttp2 yet */
+    uint64_t head_sent_at;     /* bytes of the connection in front of the request */
+    bool is_head_sent;
+    bool is_interim; /* the head that is coming is a 1xx */
+    bool has_head;
+    bool has_ended;
+    bool is_deferred; /* nghttp2 waits for bytes */
+    bool is_closed;   /* nghttp2 knows it no more */
+    bool is_refused;  /* the target has not worked on it */
+    bool is_lost;     /* ended before the response did */
 };
 
 /* ---- clients --------------------------------------------------------------------------------- */
@@ -81,6 +106,8 @@ struct lb_client {
     uint64_t listener_serial;
     uint32_t listener_index;
     uint32_t slot;
+    struct lb_h2 *h2;         /* this is the socket of an HTTP/2 connection */
+    struct lb_stream *stream; /* this is a stream: no socket of its own */
     uint8_t state;
     bool must_linger;
     uint8_t peer[16]; /* lb_addr_bytes */
@@ -116,6 +143,8 @@ struct lb_exchange {
     bool is_http10;
     bool is_websocket;
     bool is_tunnel;
+    bool is_grpc;
+    bool takes_trailers;   /* the client, in the response */
     bool wants_keep_alive; /* the client, and its request allows it */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
@@ -171,6 +200,7 @@ struct lb_worker {
     struct ev_defer sweep;
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
+    struct lb_h2_shared *h2;
     uint64_t random; /* state of a generator for trace ids */
     int64_t date_s;  /* second that date_text shows */
     char date_text[32];
@@ -191,11 +221,62 @@ static inline char *lb_read_at(const struct lb_worker *w)
     return w->scratch + LB_FRONT_BYTES;
 }
 
+/* ---- HTTP/2 ---------------------------------------------------------------------------------- */
+
+/* h2_front.c: a connection of a client */
+/* The client spoke the preface where that is allowed: takes the connection over. */
+bool lb_h2_takes_over(struct lb_client *c, struct str bytes);
+/* From now on the connection speaks HTTP/2; its first bytes are the preface. */
+void lb_h2_begin(struct lb_client *c);
+void lb_h2_read(struct lb_client *c);
+/* What was kept for the client is sent. */
+void lb_h2_resume(struct lb_client *c);
+void lb_h2_timeout(struct lb_client *c);
+/* Ends all streams; the connection is left to be closed. status: for the counters, as
+ * lb_exchange_abort. */
+void lb_h2_close(struct lb_client *c, unsigned status);
+/* We stop: GOAWAY, first without and then with the last stream. */
+void lb_h2_drain(struct lb_client *c, bool is_grace_over);
+
+/* h2_stream.c: one of its streams, as client.c does it for a connection. Bytes that are sent are
+ * the text of a head and then a raw body; those that are read are a raw body. */
+ssize_t lb_stream_read(struct lb_stream *s, char *at, size_t room);
+bool lb_stream_send(struct lb_stream *s, struct str bytes);
+/* The head of a response that may have ended with it. */
+bool lb_stream_answer(struct lb_stream *s, struct str head, struct str body);
+/* Lines that come behind the body. */
+void lb_stream_add_trailers(struct lb_stream *s, struct str text);
+void lb_stream_arm(struct lb_stream *s);
+void lb_stream_finish(struct lb_stream *s);
+void lb_stream_close(struct lb_stream *s);
+/* All of the request was read. */
+bool lb_stream_has_ended(const struct lb_stream *s);
+/* Of the request; NULL when there are none. The caller gives them back. */
+struct lb_block *lb_stream_take_trailers(struct lb_stream *s);
+
+/* h2_back.c: a connection to a target, and its streams as upstream.c does it for connections */
+bool lb_link_open(struct lb_exchange *ex, bool is_fresh);
+void lb_link_close_stream(struct lb_upstream *u);
+ssize_t lb_link_read(struct lb_upstream *u, char *at, size_t room);
+ssize_t lb_link_write(struct lb_upstream *u, struct str bytes);
+/* The request has got longer, or has ended. */
+void lb_link_resume(struct lb_upstream *u);
+void lb_link_arm(struct lb_upstream *u);
+bool lb_link_has_ended(const struct lb_upstream *u);
+struct lb_block *lb_link_take_trailers(struct lb_upstream *u);
+void lb_link_event(struct lb_link *l, unsigned ready);
+void lb_link_timeout(struct lb_link *l);
+/* Idle ones at once, the others with their last stream. */
+void lb_links_close(struct lb_pool *pool);
+
 /* ---- the only places where bytes of a connection are read and written ------------------------ */
 
 /* As recv(2) and send(2) of a socket that does not block: bytes, 0 at the end, or -1 with errno. */
 static inline ssize_t lb_client_read_now(struct lb_client *c, char *at, size_t room)
 {
+    if (c->stream != NULL) {
+        return lb_stream_read(c->stream, at, room);
+    }
     return recv(c->fd.fd, at, room, 0);
 }
 static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
@@ -204,10 +285,16 @@ static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
 }
 static inline ssize_t lb_upstream_read_now(struct lb_upstream *u, char *at, size_t room)
 {
+    if (u->link != NULL) {
+        return lb_link_read(u, at, room);
+    }
     return recv(u->fd.fd, at, room, 0);
 }
 static inline ssize_t lb_upstream_write_now(struct lb_upstream *u, struct str bytes)
 {
+    if (u->link != NULL) {
+        return lb_link_write(u, bytes);
+    }
     return send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
 }
 
@@ -237,6 +324,13 @@ void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
 void lb_client_finish(struct lb_client *c, bool must_linger);
 void lb_client_close(struct lb_client *c);
+/* As lb_client_wait, for the rest of a head. */
+void lb_client_wait_for_head(struct lb_client *c);
+/* So much waits for the client that its target is made to wait too. */
+static inline bool lb_client_is_behind(const struct lb_client *c)
+{
+    return lb_block_waiting(c->back) > (c->stream == NULL ? 0 : LB_H2_AHEAD_BYTES_MAX);
+}
 /* Bytes behind the request in work. False when there are too many. */
 bool lb_client_keep_ahead(struct lb_client *c, struct str bytes);
 /* NULL when the listener is gone. */
@@ -289,6 +383,11 @@ void lb_response_read(struct lb_exchange *ex);
  * to get at once (refused). */
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh);
 void lb_tune_socket(int fd, const struct net_addr *addr);
+/* For h2_back.c: a connection that is being made, and an object without one. */
+struct lb_upstream *lb_upstream_dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot);
+struct lb_upstream *lb_upstream_take(struct lb_worker *w);
+/* Bytes that the target's kernel has acknowledged; UINT64_MAX where that cannot be known. */
+uint64_t lb_upstream_acked_bytes(const struct lb_upstream *u);
 /* The exchange does not need it any more. */
 void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);
@@ -309,6 +408,10 @@ void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
 
 /* rewrite.c */
+/* Content-Type: application/grpc, or one that begins so. */
+bool lb_is_grpc(const struct h1_head *h);
+/* TE: trailers */
+bool lb_asks_for_trailers(const struct h1_head *h);
 enum lb_rewrite { LB_REWRITE_OK, LB_REWRITE_TOO_LARGE, LB_REWRITE_TOO_MANY_ADDRESSES };
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
                                    struct h1_writer *ret_writer);
