@@ -1,6 +1,7 @@
 #include "app/engine.h"
 
 #include "base/log.h"
+#include "crypt/envelope.h"
 #include "crypt/hash.h"
 #include "gen/ec2.h"
 #include "gen/sts.h"
@@ -65,6 +66,34 @@ static void wake_elbv2(void *self, dur_t within)
     if (!ev_timer_is_set(&e->elbv2_timer) || at.us < e->elbv2_timer.at.us) {
         ev_timer_set_at(e->loop, &e->elbv2_timer, at, on_elbv2_due);
     }
+}
+
+/* ---- certificates ---- */
+
+static enum err list_users(void *self, struct op *op, struct str certificate_arn,
+                           struct port_arns *ret)
+{
+    struct engine *e = self;
+    return e->port_users.list_users(e->port_users.self, op, certificate_arn, ret);
+}
+
+static bool is_published(void *self)
+{
+    struct engine *e = self;
+    return e->port_users.is_published(e->port_users.self);
+}
+
+static void certificate_changed(void *self, struct str region, struct str certificate_arn)
+{
+    (void)region;
+    struct engine *e = self;
+    elbv2_certificate_changed(e->elbv2, certificate_arn);
+}
+
+static void challenges_changed(void *self)
+{
+    struct engine *e = self;
+    elbv2_challenges_changed(e->elbv2);
 }
 
 /* ---- secrets ---- */
@@ -235,6 +264,7 @@ static void offer_services(struct engine *e)
     api_add(&e->api, &sts_service, &sts_handlers, &e->sts);
     api_add(&e->api, &ec2_service, &ec2_handlers, NULL);
     api_add(&e->api, &elbv2_service, &elbv2_handlers, e->elbv2);
+    api_add(&e->api, &acm_service, &acm_handlers, e->acm);
     api_add(&e->api, &ecs_service, &ecs_handlers, e->ecs);
     api_add(&e->api, &codedeploy_service, &codedeploy_handlers, e->codedeploy);
     api_add(&e->api, &cloudwatch_service, &cloudwatch_handlers, e->cloudwatch);
@@ -242,6 +272,20 @@ static void offer_services(struct engine *e)
 }
 
 /* ---- opening, in the order in which one needs the other ---- */
+
+static enum err open_certificates(struct op *op, struct engine *e)
+{
+    struct acm_config acm = {
+        .store = e->store,
+        .loop = e->loop,
+        .account = e->options->account,
+        .is_test_mode = e->options->is_test_mode,
+        .users = {.self = e, .list_users = list_users, .is_published = is_published},
+        .wakes = e->port_wakes,
+    };
+    TRY(envelope_key_load(op, e->options->state, &acm.key));
+    return acm_open(op, &acm, &e->acm);
+}
 
 static enum err open_balancer(struct op *op, struct engine *e)
 {
@@ -253,10 +297,12 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
         .hosts_mark = state_mark(e),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
+        .certificates = acm_port_certificates(e->acm),
         .wakes = e->port_wakes,
     };
     TRY(elbv2_start(op, &options, &e->elbv2));
     e->port_elb = elbv2_port(e->elbv2);
+    e->port_users = elbv2_certificate_users(e->elbv2);
     return ERR_OK;
 }
 
@@ -308,6 +354,7 @@ static enum err open_all(struct op *op, struct engine *e)
     TRY(credentials_load(&e->op, e->options->state, &e->credentials));
     struct str path = arena_printf(&e->op.arena, "%.*s/state.db", STR_ARG(e->options->state));
     TRY(store_open(op, path.ptr, &e->store));
+    TRY(open_certificates(op, e));
     TRY(open_balancer(op, e));
     TRY(open_watchers(op, e));
     TRY(open_deployments(op, e));
@@ -328,7 +375,9 @@ enum err engine_open(struct op *op, struct engine *e, struct ev_loop *loop,
                                         .alarm_changed = alarm_changed,
                                         .target_changed = target_changed,
                                         .task_set_changed = task_set_changed,
-                                        .weights_published = weights_published};
+                                        .weights_published = weights_published,
+                                        .certificate_changed = certificate_changed,
+                                        .challenges_changed = challenges_changed};
     e->port_secrets = (struct port_secrets){.self = e, .resolve = resolve_secret};
     enum err result = open_all(op, e);
     if (result != ERR_OK) {
@@ -341,6 +390,7 @@ enum err engine_start(struct op *op, struct engine *e)
 {
     TRY(ecs_start(op, e->ecs));
     TRY(codedeploy_start(op, e->codedeploy));
+    acm_start(e->acm);
     ev_timer_set(e->loop, &e->usage_timer, dur_scaled(USAGE_PERIOD), on_usage_due);
     return ERR_OK;
 }
@@ -394,6 +444,9 @@ void engine_close(struct engine *e)
     }
     if (e->elbv2 != NULL) {
         elbv2_stop(e->elbv2);
+    }
+    if (e->acm != NULL) {
+        acm_close(e->acm);
     }
     store_close(e->store);
     op_fini(&e->op);

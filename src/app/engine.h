@@ -10,6 +10,7 @@
 #include "runtime/driver.h"
 #include "stats/lbstats.h"
 #include "store/store.h"
+#include "svc/acm/acm.h"
 #include "svc/cloudwatch/cloudwatch.h"
 #include "svc/codedeploy/codedeploy.h"
 #include "svc/ecs/ecs.h"
@@ -25,6 +26,7 @@ struct engine {
     struct store *store;
     struct lbstats *stats;
     struct sts sts;
+    struct acm *acm;
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;
     struct cloudwatch *cloudwatch;
@@ -32,6 +34,7 @@ struct engine {
     struct ecs *ecs;
     struct codedeploy *codedeploy;
     struct port_elb port_elb;
+    struct port_certificate_users port_users;
     struct port_alarms port_alarms;
     struct port_logs port_logs;
     struct port_secrets port_secrets;

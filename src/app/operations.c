@@ -3,6 +3,7 @@
 #include "app/operations.h"
 
 #include "base/check.h"
+#include "gen/acm.h"
 #include "gen/cloudwatch.h"
 #include "gen/codedeploy.h"
 #include "gen/ec2.h"
@@ -10,6 +11,7 @@
 #include "gen/elbv2.h"
 #include "gen/logs.h"
 #include "gen/sts.h"
+#include "svc/acm/acm.h"
 #include "svc/cloudwatch/cloudwatch.h"
 #include "svc/codedeploy/codedeploy.h"
 #include "svc/ec2/ec2.h"
@@ -31,6 +33,7 @@ static const struct offered offered[] = {
     {&ec2_service, &ec2_handlers, sizeof(ec2_handlers)},
     {&ecs_service, &ecs_handlers, sizeof(ecs_handlers)},
     {&elbv2_service, &elbv2_handlers, sizeof(elbv2_handlers)},
+    {&acm_service, &acm_handlers, sizeof(acm_handlers)},
     {&codedeploy_service, &codedeploy_handlers, sizeof(codedeploy_handlers)},
     {&cloudwatch_service, &cloudwatch_handlers, sizeof(cloudwatch_handlers)},
     {&logs_service, &logs_handlers, sizeof(logs_handlers)},

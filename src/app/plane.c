@@ -23,6 +23,7 @@ void plane_send(struct proc_channel *ch, enum plane_message type, const struct s
     if (e != ERR_OK) {
         log_warn("plane", "message %d was not sent: %s", (int)type, err_text(e));
     }
+    explicit_bzero(bytes.ptr, bytes.len); /* a snapshot has private keys in it */
 }
 
 bool plane_read(struct op *op, const struct proc_message *m, const struct shape *shape,

@@ -1,5 +1,6 @@
 #include "aws/services.h"
 
+#include "gen/acm.h"
 #include "gen/cloudwatch.h"
 #include "gen/codedeploy.h"
 #include "gen/ec2.h"
@@ -9,8 +10,9 @@
 #include "gen/sts.h"
 
 const struct shape_service *const aws_services[] = {
-    &ecs_service,  &elbv2_service, &codedeploy_service, &cloudwatch_service,
-    &logs_service, &ec2_service,   &sts_service,        NULL,
+    &ecs_service,        &elbv2_service, &codedeploy_service,
+    &cloudwatch_service, &logs_service,  &ec2_service,
+    &sts_service,        &acm_service,   NULL,
 };
 
 static bool is_text(const char *text, struct str s)

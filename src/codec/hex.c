@@ -17,20 +17,6 @@ struct str hex_encode(struct arena *a, const void *bytes, size_t count)
     return str_make(text, 2 * count);
 }
 
-static int digit_of(char c)
-{
-    switch (c) {
-    case '0' ... '9':
-        return c - '0';
-    case 'a' ... 'f':
-        return c - 'a' + 10;
-    case 'A' ... 'F':
-        return c - 'A' + 10;
-    default:
-        return -1;
-    }
-}
-
 bool hex_decode_to(struct str text, void *ret_bytes, size_t room_bytes)
 {
     uint8_t *to = ret_bytes;
@@ -38,8 +24,8 @@ bool hex_decode_to(struct str text, void *ret_bytes, size_t room_bytes)
         return false;
     }
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = digit_of(text.ptr[i]);
-        int low = digit_of(text.ptr[i + 1]);
+        int high = hex_digit_value(text.ptr[i]);
+        int low = hex_digit_value(text.ptr[i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "codec/hex.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
 
@@ -200,20 +201,6 @@ static bool pass_plain(struct json_reader *r)
     }
 }
 
-static int hex_digit(char c)
-{
-    switch (c) {
-    case '0' ... '9':
-        return c - '0';
-    case 'a' ... 'f':
-        return c - 'a' + 10;
-    case 'A' ... 'F':
-        return c - 'A' + 10;
-    default:
-        return -1;
-    }
-}
-
 /* The four digits behind \u. */
 static bool read_hex4(struct json_reader *r, uint32_t *ret_unit)
 {
@@ -222,7 +209,7 @@ static bool read_hex4(struct json_reader *r, uint32_t *ret_unit)
         return json_refuse(r, "expected four hex digits after \\u");
     }
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(r->text.ptr[r->at + i]);
+        int digit = hex_digit_value(r->text.ptr[r->at + i]);
         if (digit < 0) {
             return json_refuse(r, "expected four hex digits after \\u");
         }

@@ -102,6 +102,15 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
         lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
         lbstats_end(b);
     }
+    const struct lb_listener *listener = lb_client_listener(c);
+    if (listener != NULL && listener->tls != NULL) {
+        if (!lb_client_start_tls(c, listener)) {
+            lb_client_close(c);
+            return;
+        }
+        wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+        return;
+    }
     wait_at_most(c, idle_timeout(c));
 }
 
@@ -120,6 +129,8 @@ void lb_client_close(struct lb_client *c)
         lb_h2_close(c, w->is_stopping ? 0 : 460);
     }
     c->state = LB_CLIENT_DEAD;
+    lb_tls_free(c->tls);
+    c->tls = NULL;
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
     ev_defer_cancel(&c->resume);
@@ -185,9 +196,17 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
     return true;
 }
 
+void lb_client_say_goodbye(struct lb_client *c)
+{
+    if (c->tls != NULL && c->stream == NULL) {
+        lb_tls_close(c->tls);
+    }
+}
+
 /* The last bytes are out. */
 static void close_gently(struct lb_client *c)
 {
+    lb_client_say_goodbye(c);
     if (!c->must_linger) {
         lb_client_close(c);
         return;
@@ -287,6 +306,9 @@ void lb_client_arm(struct lb_client *c)
     /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
     if ((wanted & EV_READ) != 0 || (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
+    }
+    if (c->tls != NULL) {
+        wanted = lb_tls_wants(c->tls, wanted);
     }
     ev_fd_want(&c->fd, wanted);
 }
@@ -466,6 +488,9 @@ static void on_readable(struct lb_client *c)
 static void on_client(struct ev_fd *fd, unsigned ready)
 {
     struct lb_client *c = CONTAINER_OF(fd, struct lb_client, fd);
+    if (c->tls != NULL) {
+        ready = lb_client_tls_ready(c, ready);
+    }
     if ((ready & EV_WRITE) != 0) {
         flush(c);
     }
@@ -491,7 +516,9 @@ static void on_timer(struct ev_timer *t)
 {
     struct lb_client *c = CONTAINER_OF(t, struct lb_client, timer);
     struct lb_exchange *ex = c->exchange;
-    if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
+    if (c->tls != NULL && lb_tls_is_shaking(c->tls)) {
+        lb_client_shake_failed(c);
+    } else if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
         if (ex != NULL) {
             lb_exchange_abort(ex, 0); /* it does not take its answer */
         }
@@ -504,8 +531,11 @@ static void on_timer(struct ev_timer *t)
     } else if (ex == NULL && c->ahead != NULL) {
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);
+    } else if (c->h2 != NULL) {
+        lb_h2_timeout(c);
     } else if (ex == NULL) {
-        c->h2 != NULL ? lb_h2_timeout(c) : lb_client_close(c);
+        lb_client_say_goodbye(c);
+        lb_client_close(c);
     }
     /* else the target is at work: its own timer counts, ours is set again afterwards */
 }

@@ -15,6 +15,10 @@
 #include <stdatomic.h>
 
 struct lbstats;
+struct lb_tls_site;
+struct regex;
+struct lb_rule_index;
+struct lb_regex_use;
 
 enum lb_health {
     LB_HEALTH_INITIAL,
@@ -113,7 +117,9 @@ struct lb_condition {
     struct str *values; /* patterns; with LB_METHOD words */
     struct lb_pair *pairs;
     struct lb_cidr *cidrs;
-    size_t count;
+    size_t count;                 /* of values, pairs or cidrs */
+    const struct regex **regexes; /* of host, path and header: alternatives as well */
+    size_t regex_count;
 };
 
 enum lb_action_type { LB_FORWARD, LB_REDIRECT, LB_FIXED };
@@ -138,6 +144,12 @@ struct lb_action {
     struct str query;
 };
 
+/* Replaces the first match of the regex; $1 to $9 in the replacement are its groups. */
+struct lb_transform {
+    const struct regex *regex; /* NULL: no transform */
+    struct str replace;
+};
+
 struct lb_rule {
     struct str arn;
     int32_t priority; /* 0: the default rule, which comes last */
@@ -146,10 +158,21 @@ struct lb_rule {
     struct lb_condition *conditions;
     size_t condition_count;
     struct lb_action action;
+    bool has_transforms;
+    struct lb_transform host_transform;
+    struct lb_transform url_transform;
 };
 
 enum lb_xff { LB_XFF_APPEND, LB_XFF_PRESERVE, LB_XFF_REMOVE };
 enum lb_desync { LB_DESYNC_MONITOR, LB_DESYNC_DEFENSIVE, LB_DESYNC_STRICTEST };
+
+/* Response headers that a listener's attributes set. */
+struct lb_added_name {
+    struct str attribute; /* routing.http.response.ATTRIBUTE.header_value */
+    struct str name;
+};
+#define LB_ADDED_NAMES 10
+extern const struct lb_added_name lb_added_names[LB_ADDED_NAMES];
 
 /* A listening socket: belongs to the control thread, lives as long as a version has the listener.
  */
@@ -169,6 +192,7 @@ struct lb_listener {
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
+    struct lb_tls_site *tls; /* NULL: plain */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
@@ -177,8 +201,13 @@ struct lb_listener {
     bool keeps_host;
     bool drops_invalid;
     bool takes_prior_knowledge; /* HTTP/2 without TLS, by its preface */
-    struct lb_rule *rules;      /* in the order in which they are asked */
+    bool edits_responses;       /* one of the next two */
+    bool hides_server;
+    struct str added_fields; /* "Name: value" CR LF ...: of every response */
+    uint32_t added_mask;     /* bits of lb_added_names: not taken over from the target */
+    struct lb_rule *rules;   /* in the order in which they are asked */
     size_t rule_count;
+    struct lb_rule_index *rule_index; /* NULL: the rules are few */
 };
 
 struct lb_conf {
@@ -195,6 +224,7 @@ struct lb_conf {
     uint32_t peers_end;
     uint32_t rules_end;
     struct lb_count uses[LB_WORKERS_MAX]; /* requests in work that began under it */
+    struct lb_regex_use *regexes;         /* that it uses */
     struct lb_conf *next;                 /* older one; control thread */
 };
 
@@ -221,6 +251,8 @@ struct lb_registry {
     struct lb_names groups;
     struct lb_names rules;
     struct lb_names peers;
+    struct lb_tls_share *tls;
+    struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
     size_t worker_count;
 };

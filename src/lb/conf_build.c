@@ -3,7 +3,9 @@
 
 #include "lb/conf.h"
 #include "lb/registry.h"
-#include "lb/rule.h"
+#include "lb/rule_index.h"
+#include "lb/tls.h"
+#include "lb/tls_site.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -15,6 +17,7 @@ struct build {
     struct op *op;
     struct lb_conf *conf;
     struct arena *arena;
+    struct lb_registry *registry;
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -254,6 +257,18 @@ static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
     return ERR_OK;
 }
 
+static enum err read_regexes(struct build *b, const struct lbconf_condition *in,
+                             struct lb_condition *c)
+{
+    c->regex_count = in->regex_values.count;
+    c->regexes = ARENA_ARRAY(b->arena, const struct regex *, c->regex_count);
+    for (size_t i = 0; i < c->regex_count; i++) {
+        TRY(lb_regex_take(b->op, b->registry, b->conf, in->regex_values.items[i],
+                          c->field != LB_PATH, &c->regexes[i]));
+    }
+    return ERR_OK;
+}
+
 static enum err read_condition(struct build *b, const struct lbconf_condition *in,
                                struct lb_condition *c)
 {
@@ -267,9 +282,10 @@ static enum err read_condition(struct build *b, const struct lbconf_condition *i
     }
     c->field = fields[known].field;
     c->count = c->field == LB_QUERY ? in->pairs.count : in->values.count;
-    if (c->count == 0 || c->count > LB_VALUES_MAX) {
+    size_t alternatives = c->count + in->regex_values.count;
+    if (alternatives == 0 || alternatives > LB_VALUES_MAX) {
         return op_fail(b->op, ERR_LIMIT, "condition %.*s has %zu values", STR_ARG(in->field),
-                       c->count);
+                       alternatives);
     }
     if (c->field == LB_SOURCE_IP) {
         return read_cidrs(b, in, c);
@@ -287,7 +303,21 @@ static enum err read_condition(struct build *b, const struct lbconf_condition *i
     for (size_t i = 0; i < c->count; i++) {
         c->values[i] = arena_str(b->arena, in->values.items[i]);
     }
-    return ERR_OK;
+    return read_regexes(b, in, c);
+}
+
+static enum err read_transform(struct build *b, const struct lbconf_transform *in,
+                               struct lb_rule *rule)
+{
+    bool is_host = STR_IS(in->type, "host-header-rewrite");
+    if (!is_host && !STR_IS(in->type, "url-rewrite")) {
+        return op_fail(b->op, ERR_UNSUPPORTED, "transform \"%.*s\" is not known",
+                       STR_ARG(in->type));
+    }
+    struct lb_transform *t = is_host ? &rule->host_transform : &rule->url_transform;
+    t->replace = arena_str(b->arena, in->replace);
+    rule->has_transforms = true;
+    return lb_regex_take(b->op, b->registry, b->conf, in->regex, is_host, &t->regex);
 }
 
 static enum err read_forward(struct build *b, const struct lbconf_action *in, struct lb_action *a)
@@ -373,6 +403,9 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->conditions.count; i++) {
         TRY(read_condition(b, &in->conditions.items[i], &rule->conditions[i]));
     }
+    for (size_t i = 0; i < in->transforms.count; i++) {
+        TRY(read_transform(b, &in->transforms.items[i], rule));
+    }
     return read_action(b, &in->actions.items[0], &rule->action);
 }
 
@@ -421,6 +454,60 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
 
+const struct lb_added_name lb_added_names[LB_ADDED_NAMES] = {
+    {STR_INIT("strict_transport_security"), STR_INIT("Strict-Transport-Security")},
+    {STR_INIT("access_control_allow_origin"), STR_INIT("Access-Control-Allow-Origin")},
+    {STR_INIT("access_control_allow_methods"), STR_INIT("Access-Control-Allow-Methods")},
+    {STR_INIT("access_control_allow_headers"), STR_INIT("Access-Control-Allow-Headers")},
+    {STR_INIT("access_control_allow_credentials"), STR_INIT("Access-Control-Allow-Credentials")},
+    {STR_INIT("access_control_expose_headers"), STR_INIT("Access-Control-Expose-Headers")},
+    {STR_INIT("access_control_max_age"), STR_INIT("Access-Control-Max-Age")},
+    {STR_INIT("content_security_policy"), STR_INIT("Content-Security-Policy")},
+    {STR_INIT("x_content_type_options"), STR_INIT("X-Content-Type-Options")},
+    {STR_INIT("x_frame_options"), STR_INIT("X-Frame-Options")},
+};
+
+/* Source: ELBv2 listener attributes routing.http.response.*; an empty value sets nothing. */
+static enum err read_added_fields(struct build *b, const struct lbconf_listener *in,
+                                  struct lb_listener *l)
+{
+    struct h1_writer w;
+    h1_writer_init(&w, arena_alloc(&b->op->arena, LB_ADDED_BYTES_MAX), LB_ADDED_BYTES_MAX);
+    for (uint32_t i = 0; i < LB_ADDED_NAMES; i++) {
+        struct str key = arena_printf(&b->op->arena, "routing.http.response.%.*s.header_value",
+                                      STR_ARG(lb_added_names[i].attribute));
+        struct str value = attribute(&in->attributes, key);
+        if (value.len > 0) {
+            h1_write_field(&w, lb_added_names[i].name, value);
+            l->added_mask |= 1u << i;
+        }
+    }
+    if (w.is_broken) {
+        return op_fail(b->op, ERR_INPUT,
+                       "listener %.*s has a response header with a line break or that is too long",
+                       STR_ARG(in->arn));
+    }
+    l->added_fields = arena_str(b->arena, str_make(w.ptr, w.len));
+    l->hides_server =
+        attribute_is(&in->attributes, STR("routing.http.response.server.enabled"), STR("false"));
+    l->edits_responses = l->hides_server || l->added_mask != 0;
+    return ERR_OK;
+}
+
+static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    bool offers_h2 = lb_h2_accept_hook != NULL &&
+                     !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
+    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
+}
+
+static void give_tls(struct lb_conf *conf)
+{
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        lb_tls_site_give(conf->listeners[i].tls);
+    }
+}
+
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
@@ -429,7 +516,8 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         return op_fail(b->op, ERR_INPUT, "listener %.*s has the address \"%.*s\" port %d",
                        STR_ARG(in->arn), STR_ARG(in->address), port);
     }
-    if (!STR_IS(in->protocol, "HTTP")) {
+    bool is_tls = STR_IS(in->protocol, "HTTPS");
+    if (!is_tls && !STR_IS(in->protocol, "HTTP")) {
         return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol));
     }
@@ -447,13 +535,17 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    TRY(read_added_fields(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
         TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
-    return ERR_OK;
+    if (l->rule_count > LB_RULES_WALKED_MAX) {
+        l->rule_index = lb_rule_index_build(b->arena, l->rules, l->rule_count);
+    }
+    return is_tls ? take_tls(b, in, l) : ERR_OK;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -529,9 +621,11 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
 {
     struct lb_conf *conf = MEM_NEW(struct lb_conf);
     arena_init(&conf->arena);
-    struct build b = {.op = op, .conf = conf, .arena = &conf->arena};
+    struct build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
     enum err e = read_snapshot(&b, snapshot);
     if (e != ERR_OK) {
+        give_tls(conf);
+        lb_regexes_give(registry, conf);
         arena_fini(&conf->arena);
         mem_free(conf);
         return e;
@@ -556,6 +650,8 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         }
         lb_name_give(&registry->listeners, conf->listeners[i].arn);
     }
+    give_tls(conf);
+    lb_regexes_give(registry, conf);
     arena_fini(&conf->arena);
     mem_free(conf);
 }

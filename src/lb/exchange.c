@@ -47,6 +47,14 @@ static void count_inflight(struct lb_exchange *ex, int by)
     lbstats_end(b);
 }
 
+/* A retry may go to a target that only a later configuration names: that one stays as well. */
+static void hold_conf(const struct lb_exchange *ex, struct lb_conf *conf, int by)
+{
+    if (conf != ex->conf) {
+        add_to(&conf->uses[ex->client->worker->id].count, by);
+    }
+}
+
 static void leave_target(struct lb_exchange *ex)
 {
     if (ex->pool == NULL) {
@@ -64,11 +72,16 @@ static void leave_target(struct lb_exchange *ex)
         ex->pool->peer = NULL; /* no configuration of ours names it */
     }
     ex->pool = NULL;
+    hold_conf(ex, ex->target_conf, -1);
+    ex->target_conf = NULL;
 }
 
-static void enter_target(struct lb_exchange *ex, struct lb_peer *peer)
+/* conf: the one that names the peer. */
+static void enter_target(struct lb_exchange *ex, struct lb_conf *conf, struct lb_peer *peer)
 {
     struct lb_pool *pool = lb_pool_of(ex->client->worker, peer);
+    hold_conf(ex, conf, 1);
+    ex->target_conf = conf;
     ex->pool = pool;
     list_add_tail(&pool->busy, &ex->node);
     count_inflight(ex, 1);
@@ -269,7 +282,7 @@ static void try_target(struct lb_exchange *ex)
         reply_error(ex, is_retry ? 502 : 503);
         return;
     }
-    enter_target(ex, peer);
+    enter_target(ex, is_retry ? w->conf : ex->conf, peer);
     ex->connect_count++;
     if (!lb_upstream_open(ex, is_same)) {
         lb_exchange_failed(ex, LB_FAIL_REFUSED);
@@ -571,7 +584,10 @@ static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *
     if (a->weight_sum == 0) {
         return NULL;
     }
-    return a->weights[lb_split_pick(&w->splits[rule->index], rule, w->id)].group;
+    return a
+        ->weights[lb_split_pick(&w->splits[rule->index], rule, w->id,
+                                (uint32_t)w->lb->worker_count)]
+        .group;
 }
 
 /* In bytes of the client: those of a stream are raw, and its end is the body's. */
@@ -665,14 +681,21 @@ static bool does_version_fit(const struct lb_client *c, const struct h1_head *h,
     return g->version == LB_HTTP2 || is_method(h, "POST");
 }
 
-static size_t forward(struct lb_client *c, const struct lb_listener *l, struct lb_group *g,
-                      char *bytes, size_t count)
+static unsigned status_of_rewrite(enum lb_rewrite r)
+{
+    if (r == LB_REWRITE_TRANSFORM_FAILED) {
+        return 500;
+    }
+    return r == LB_REWRITE_TOO_MANY_ADDRESSES ? 463 : 400;
+}
+
+static size_t forward(struct lb_client *c, const struct lb_listener *l, const struct lb_rule *rule,
+                      struct lb_group *g, char *bytes, size_t count)
 {
     struct h1_writer head;
-    enum lb_rewrite r = lb_rewrite_request(c, l, &head);
+    enum lb_rewrite r = lb_rewrite_request(c, l, rule, &head);
     if (r != LB_REWRITE_OK) {
-        unsigned status = r == LB_REWRITE_TOO_MANY_ADDRESSES ? 463 : 400;
-        return answer(c, l, NULL, status, bytes, count);
+        return answer(c, l, NULL, status_of_rewrite(r), bytes, count);
     }
     struct lb_exchange *ex = start(c, l, g);
     if (ex->is_grpc) {
@@ -709,7 +732,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
     }
-    struct lb_request_facts facts = {.head = h};
+    struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     if (rule != NULL && rule->action.type != LB_FORWARD) {
@@ -722,5 +745,5 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (!does_version_fit(c, h, g)) {
         return answer(c, l, NULL, 464, bytes, count);
     }
-    return forward(c, l, g, bytes, count);
+    return forward(c, l, rule, g, bytes, count);
 }

@@ -257,6 +257,9 @@ void lb_h2_begin(struct lb_client *c)
     lb_h2_turn_later(h2);
 }
 
+/* Bytes that came with the handshake are read by the event that brought them. */
+lb_h2_accept_fn *const lb_h2_accept_hook = lb_h2_begin;
+
 /* Nothing more is read or answered: what is framed goes out, then the connection ends. */
 static void end(struct lb_h2 *h2)
 {

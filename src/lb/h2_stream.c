@@ -29,6 +29,7 @@ struct lb_stream *lb_stream_take(struct lb_h2 *h2, int32_t id)
     struct lb_client *c = &s->client;
     c->stream = s;
     c->worker = h2->worker;
+    c->tls = carrier->tls; /* to be asked, not to be written to */
     c->accepted_at = carrier->accepted_at;
     c->listener_serial = carrier->listener_serial;
     c->listener_index = carrier->listener_index;

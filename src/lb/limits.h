@@ -5,20 +5,26 @@
 
 #include <stddef.h>
 
-#define LB_WORKERS_MAX          32
-#define LB_LISTENERS_MAX        2500 /* 50 load balancers with 50 listeners each */
-#define LB_GROUPS_MAX           3000 /* ALB: target groups of a region */
-#define LB_RULES_MAX            200  /* of one listener */
+#define LB_WORKERS_MAX      32
+#define LB_LISTENERS_MAX    2500  /* 50 load balancers with 50 listeners each */
+#define LB_GROUPS_MAX       3000  /* ALB: target groups of a region */
+#define LB_RULES_MAX        10000 /* of one listener */
+#define LB_RULES_WALKED_MAX 8     /* a listener with more rules finds them by an index */
+#define LB_RULE_HEADERS_MAX \
+    8 /* headers whose values are in the index; others are asked one by one */
+#define LB_TRANSFORM_BYTES_MAX \
+    ((size_t)16 * 1024)              /* ALB: of a request line; a longer result is a 500 */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
 #define LB_MATCHER_RANGES_MAX   32
-#define LB_FIXED_BODY_BYTES_MAX 1024  /* ALB */
-#define LB_LOCATION_BYTES_MAX   8192  /* ALB: of a redirect */
-#define LB_XFF_ADDRESSES_MAX    30    /* ALB: more is answered with 463 */
-#define LB_TRACE_BYTES_MAX      7168  /* ALB: a longer X-Amzn-Trace-Id is replaced */
+#define LB_ADDED_BYTES_MAX      ((size_t)12 * 1024) /* ALB: 1 KB for each of ten response headers */
+#define LB_FIXED_BODY_BYTES_MAX 1024                /* ALB */
+#define LB_LOCATION_BYTES_MAX   8192                /* ALB: of a redirect */
+#define LB_XFF_ADDRESSES_MAX    30                  /* ALB: more is answered with 463 */
+#define LB_TRACE_BYTES_MAX      7168                /* ALB: a longer X-Amzn-Trace-Id is replaced */
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
@@ -80,6 +86,22 @@
 #define LB_H2_KEPT_BYTES_MAX       ((size_t)4 * 1024 * 1024) /* free memory that a worker keeps */
 #define LB_H2_LINK_STREAMS_MAX     128 /* requests at once on one connection to a target */
 #define LB_H2_LINKS_MAX            32  /* connections of one worker to one target */
+
+/* TLS: one recv an event, up to four records in one send. */
+#define LB_TLS_PLAIN_BYTES       ((size_t)16384)                     /* RFC 8446 5.1: of a record */
+#define LB_TLS_RECORD_BYTES      (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
+#define LB_TLS_BATCH             4                                   /* records */
+#define LB_TLS_IN_BYTES          ((size_t)64 * 1024)
+#define LB_TLS_OUT_BYTES         (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
+#define LB_TLS_HANDSHAKE_TIMEOUT DUR_S(10)   /* ALB, on both sides */
+#define LB_TLS_SHAKES_FOR        DUR_US(500) /* of one turn; then requests have their turn */
+#define LB_TLS_TICKET_ROTATION   DUR_S(4 * 3600)
+#define LB_TLS_TICKET_LIFE_S     (8 * 3600) /* so that two older keys open every living ticket */
+#define LB_TLS_CERTIFICATES_MAX  200        /* of one listener */
+#define LB_TLS_NAMES_MAX         500        /* of one certificate; ACM has at most 100 */
+#define LB_TLS_PEM_BYTES_MAX     (512 * 1024)
+#define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
+#define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
 
 #define LB_IDLE_TIMEOUT_DEFAULT_S      60
 #define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600

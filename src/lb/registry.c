@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "lb/tls_site.h"
+#include "regex/regex.h"
 
 #include <unistd.h>
 
@@ -35,6 +37,9 @@ void lb_registry_init(struct lb_registry *r, size_t worker_count)
     map_init(&r->groups.by_key);
     map_init(&r->rules.by_key);
     map_init(&r->peers.by_key);
+    r->tls = MEM_NEW(struct lb_tls_share);
+    lb_tls_share_init(r->tls);
+    map_init(&r->regexes);
 }
 
 void lb_registry_fini(struct lb_registry *r)
@@ -43,6 +48,10 @@ void lb_registry_fini(struct lb_registry *r)
     names_fini(&r->groups);
     names_fini(&r->rules);
     names_fini(&r->peers);
+    lb_tls_share_fini(r->tls);
+    mem_free(r->tls);
+    CHECK(r->regexes.count == 0);
+    map_fini(&r->regexes);
 }
 
 struct lb_name *lb_name_take(struct lb_registry *r, struct lb_names *names, struct str key)
@@ -104,6 +113,7 @@ void lb_peer_give(struct lb_registry *r, struct lb_peer *peer)
     CHECK(peer->ref_count > 0);
     if (--peer->ref_count == 0) {
         CHECK(peer->probe == NULL);
+        CHECK(lb_peer_inflight(peer, r->worker_count) == 0);
         (void)map_remove(&r->peers.by_key, peer->key);
         give_index(&r->peers, peer->index);
         mem_free(peer->inflight);
@@ -118,4 +128,50 @@ uint32_t lb_peer_inflight(const struct lb_peer *peer, size_t worker_count)
         sum += atomic_load_explicit(&peer->inflight[i].count, memory_order_relaxed);
     }
     return sum;
+}
+
+/* ---- regular expressions --------------------------------------------------------------------- */
+
+struct lb_regex {
+    struct regex *regex;
+    uint32_t ref_count;
+};
+
+struct lb_regex_use {
+    struct lb_regex *held;
+    struct str key;
+    struct lb_regex_use *next;
+};
+
+enum err lb_regex_take(struct op *op, struct lb_registry *r, struct lb_conf *conf,
+                       struct str pattern, bool ignore_case, const struct regex **ret)
+{
+    struct str key =
+        arena_printf(&conf->arena, "%c%.*s", ignore_case ? 'i' : 'c', STR_ARG(pattern));
+    struct lb_regex *held = map_find(&r->regexes, key);
+    if (held == NULL) {
+        struct regex *regex = NULL;
+        TRY(regex_compile(op, pattern, ignore_case, &regex));
+        held = MEM_NEW(struct lb_regex);
+        held->regex = regex;
+        (void)map_put(&r->regexes, key, held);
+    }
+    held->ref_count++;
+    struct lb_regex_use *use = ARENA_NEW(&conf->arena, struct lb_regex_use);
+    *use = (struct lb_regex_use){.held = held, .key = key, .next = conf->regexes};
+    conf->regexes = use;
+    *ret = held->regex;
+    return ERR_OK;
+}
+
+void lb_regexes_give(struct lb_registry *r, struct lb_conf *conf)
+{
+    for (struct lb_regex_use *use = conf->regexes; use != NULL; use = use->next) {
+        if (--use->held->ref_count == 0) {
+            (void)map_remove(&r->regexes, use->key);
+            regex_free(use->held->regex);
+            mem_free(use->held);
+        }
+    }
+    conf->regexes = NULL;
 }

@@ -6,12 +6,19 @@
 
 #include <stdio.h>
 
-static void write_start(struct lb_worker *w, struct h1_writer *out, unsigned status)
+static void write_start(const struct lb_client *c, struct h1_writer *out, unsigned status)
 {
+    struct lb_worker *w = c->worker;
+    const struct lb_listener *l = lb_client_listener(c);
     h1_writer_init(out, w->head_room, LB_SCRATCH_BYTES);
     h1_write_status_line(out, status, STR_NONE);
-    h1_write_field(out, STR("Server"), STR("awselb/2.0"));
+    if (l == NULL || !l->hides_server) {
+        h1_write_field(out, STR("Server"), STR("awselb/2.0"));
+    }
     h1_write_field(out, STR("Date"), lb_worker_date(w));
+    if (l != NULL) {
+        h1_write_raw(out, l->added_fields);
+    }
 }
 
 static void write_end(struct h1_writer *out, struct str type, struct str body, bool closes,
@@ -55,7 +62,7 @@ void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool clo
 {
     char room[512];
     struct h1_writer out;
-    write_start(c->worker, &out, status);
+    write_start(c, &out, status);
     write_end(&out, STR("text/html"), page(status, room, sizeof(room)), closes, !is_head);
     send_reply(c, &out, closes);
 }
@@ -65,7 +72,7 @@ void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head
     struct h1_writer out;
     lb_count_one(c->worker, c->slot, LBSTATS_FIXED_RESPONSES);
     lb_count_own(c, NULL, a->status);
-    write_start(c->worker, &out, a->status);
+    write_start(c, &out, a->status);
     bool has_body = !is_head && a->status != 204 && a->status != 304;
     write_end(&out, a->content_type, a->body, closes, has_body);
     send_reply(c, &out, closes);
@@ -161,7 +168,7 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct location to = {
         .ptr = room,
         .room_bytes = sizeof(room),
-        .protocol = STR("HTTP"),
+        .protocol = l->tls == NULL ? STR("HTTP") : STR("HTTPS"),
         .host = lb_host_name(h1_str(h, h->host)),
         .port = str_of(l->port_text),
         .path = str_from(path, path.len > 0 ? 1 : 0),
@@ -179,7 +186,7 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct h1_writer out;
     lb_count_one(c->worker, c->slot, LBSTATS_REDIRECTS);
     lb_count_own(c, NULL, a->status);
-    write_start(c->worker, &out, a->status);
+    write_start(c, &out, a->status);
     h1_write_field(&out, STR("Location"), location);
     write_end(&out, STR("text/html"), page(a->status, page_room, sizeof(page_room)), closes,
               !is_head);

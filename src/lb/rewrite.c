@@ -2,6 +2,7 @@
  * are copied when they belong to the message and not to the connection. */
 
 #include "lb/rule.h"
+#include "lb/transform.h"
 #include "lb/worker.h"
 
 #include "base/check.h"
@@ -48,9 +49,8 @@ static void write_raw_field(struct h1_writer *w, struct str name, struct str a, 
 
 /* Source: ALB, preserve_host_header off: on ports 80 and 443 the port goes, on others it is added
  * where it is missing. A request without a host (HTTP/1.0) gets the listener's address. */
-static void write_host(struct h1_writer *w, const struct h1_head *h, const struct lb_listener *l)
+static void write_host(struct h1_writer *w, struct str host, const struct lb_listener *l)
 {
-    struct str host = h1_str(h, h->host);
     char room[NET_ADDR_TEXT_BYTES_MAX];
     if (host.len == 0) {
         write_raw_field(w, STR("Host: "), str_make(room, net_addr_format(&l->addr, room)), STR(""));
@@ -233,6 +233,36 @@ static void copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t h
     }
 }
 
+/* Names that the listener's attributes set or hide: what the target says there does not count. */
+static bool is_replaced(const struct lb_listener *l, struct str name)
+{
+    if (l->hides_server && str_equal_nocase(name, STR("server"))) {
+        return true;
+    }
+    for (uint32_t i = 0; i < LB_ADDED_NAMES; i++) {
+        if ((l->added_mask >> i & 1) != 0 && str_equal_nocase(name, lb_added_names[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_response_fields(struct h1_writer *w, const struct h1_head *h,
+                                 const struct lb_listener *l)
+{
+    if (!l->edits_responses) {
+        copy_fields(w, h, 1u << H1_CONTENT_LENGTH, false);
+        return;
+    }
+    for (size_t i = 0; i < h->field_count; i++) {
+        const struct h1_field *f = &h->fields[i];
+        if (f->flags == 0 && f->name != H1_CONTENT_LENGTH && !is_replaced(l, h1_field_name(h, f))) {
+            h1_write_parsed_field(w, h, f);
+        }
+    }
+    h1_write_raw(w, l->added_fields);
+}
+
 static void write_framing(struct h1_writer *w, const struct h1_head *h)
 {
     if (h->framing == H1_CHUNKED) {
@@ -242,25 +272,42 @@ static void write_framing(struct h1_writer *w, const struct h1_head *h)
     }
 }
 
+/* The end of the room for heads is where transforms work. */
+static bool transform(struct lb_client *c, const struct lb_rule *rule, struct lb_transformed *ret)
+{
+    struct lb_worker *w = c->worker;
+    return lb_transform_request(rule, &w->request_head, w->regex_scratch,
+                                w->head_room + LB_SCRATCH_BYTES - LB_TRANSFORM_ROOM_BYTES, ret);
+}
+
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *ret_writer)
+                                   const struct lb_rule *rule, struct h1_writer *ret_writer)
 {
     const struct h1_head *h = &c->worker->request_head;
     struct h1_writer *w = ret_writer;
+    struct lb_transformed to = {STR_NONE, STR_NONE};
     if (l->xff == LB_XFF_APPEND && h1_has(h, H1_X_FORWARDED_FOR) &&
         count_addresses(h) > LB_XFF_ADDRESSES_MAX) {
         return LB_REWRITE_TOO_MANY_ADDRESSES;
     }
-    h1_writer_init(w, c->worker->head_room, LB_SCRATCH_BYTES);
+    if (rule->has_transforms && !transform(c, rule, &to)) {
+        return LB_REWRITE_TRANSFORM_FAILED;
+    }
+    h1_writer_init(w, c->worker->head_room, LB_SCRATCH_BYTES - LB_TRANSFORM_ROOM_BYTES);
     h1_write_raw(w, h1_str(h, h->method));
     h1_write_raw(w, STR(" "));
-    write_target(w, h);
+    if (str_is_set(to.url)) {
+        h1_write_raw(w, to.url);
+    } else {
+        write_target(w, h);
+    }
     h1_write_raw(w, STR(" HTTP/1.1\r\n"));
-    write_host(w, h, l);
+    write_host(w, str_is_set(to.host) ? to.host : h1_str(h, h->host), l);
     copy_fields(w, h, handled_request, l->drops_invalid);
     write_framing(w, h);
     write_forwarded_for(w, c, l, h);
-    h1_write_raw(w, STR("X-Forwarded-Proto: http\r\n"));
+    h1_write_raw(w, l->tls == NULL ? STR("X-Forwarded-Proto: http\r\n")
+                                   : STR("X-Forwarded-Proto: https\r\n"));
     write_raw_field(w, STR("X-Forwarded-Port: "), str_of(l->port_text), STR(""));
     write_trace(w, c->worker, h);
     if (lb_asks_for_trailers(h)) {
@@ -280,7 +327,7 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
     struct h1_writer *out = ret_writer;
     h1_writer_init(out, w->head_room, LB_SCRATCH_BYTES);
     h1_write_status_line(out, h->status, h1_str(h, h->reason_phrase));
-    copy_fields(out, h, 1u << H1_CONTENT_LENGTH, false);
+    copy_response_fields(out, h, ex->listener);
     if (h->framing == H1_NO_BODY || h->framing == H1_LENGTH) {
         /* a 1xx or 204 has none by definition; a HEAD or 304 tells what a GET would have */
         if (h->has_length && h->status >= 200 && h->status != 204) {

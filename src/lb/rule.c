@@ -1,6 +1,8 @@
 #include "lb/rule.h"
 
 #include "base/check.h"
+#include "lb/rule_index.h"
+#include "regex/regex.h"
 
 void lb_addr_bytes(const struct net_addr *addr, uint8_t ret_bytes[16])
 {
@@ -71,10 +73,16 @@ struct str lb_host_name(struct str host)
     return colon == STR_NOT_FOUND ? host : str_slice(host, 0, colon);
 }
 
-static bool any_matches(const struct lb_condition *c, struct str text, bool ignore_case)
+static bool any_matches(const struct lb_condition *c, struct regex_scratch *scratch,
+                        struct str text, bool ignore_case)
 {
     for (size_t i = 0; i < c->count; i++) {
         if (lb_rule_match(c->values[i], text, ignore_case)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < c->regex_count; i++) {
+        if (regex_find(c->regexes[i], scratch, text, NULL) == REGEX_YES) {
             return true;
         }
     }
@@ -91,12 +99,13 @@ static bool method_matches(const struct lb_condition *c, struct str method)
     return false;
 }
 
-static bool header_matches(const struct lb_condition *c, const struct h1_head *head)
+static bool header_matches(const struct lb_condition *c, const struct lb_request_facts *facts)
 {
+    const struct h1_head *head = facts->head;
     size_t at = 0;
     struct str value;
     while (h1_find_next(head, c->header_name, &at, &value)) {
-        if (any_matches(c, value, true)) {
+        if (any_matches(c, facts->scratch, value, true)) {
             return true;
         }
     }
@@ -155,16 +164,21 @@ static bool source_matches(const struct lb_condition *c, const uint8_t bytes[16]
     return false;
 }
 
+struct str lb_rule_path(const struct h1_head *h)
+{
+    return h->path.len > 0 ? h1_str(h, h->path) : STR("/");
+}
+
 static bool condition_holds(const struct lb_condition *c, const struct lb_request_facts *facts)
 {
     const struct h1_head *h = facts->head;
     switch (c->field) {
     case LB_HOST:
-        return any_matches(c, lb_host_name(h1_str(h, h->host)), true);
+        return any_matches(c, facts->scratch, lb_host_name(h1_str(h, h->host)), true);
     case LB_PATH:
-        return any_matches(c, h->path.len > 0 ? h1_str(h, h->path) : STR("/"), false);
+        return any_matches(c, facts->scratch, lb_rule_path(h), false);
     case LB_HEADER:
-        return header_matches(c, h);
+        return header_matches(c, facts);
     case LB_METHOD:
         return method_matches(c, h1_str(h, h->method));
     case LB_QUERY:
@@ -175,17 +189,25 @@ static bool condition_holds(const struct lb_condition *c, const struct lb_reques
     UNREACHABLE("every field is handled");
 }
 
+bool lb_rule_holds(const struct lb_rule *rule, const struct lb_request_facts *facts)
+{
+    size_t held = 0;
+    while (held < rule->condition_count && condition_holds(&rule->conditions[held], facts)) {
+        held++;
+    }
+    return held == rule->condition_count;
+}
+
 const struct lb_rule *lb_rule_find(const struct lb_listener *l,
                                    const struct lb_request_facts *facts)
 {
+    if (l->rule_index != NULL) {
+        size_t at = lb_rule_index_find(l->rule_index, l->rules, l->rule_count, facts);
+        return at < l->rule_count ? &l->rules[at] : NULL;
+    }
     for (size_t i = 0; i < l->rule_count; i++) {
-        const struct lb_rule *rule = &l->rules[i];
-        size_t held = 0;
-        while (held < rule->condition_count && condition_holds(&rule->conditions[held], facts)) {
-            held++;
-        }
-        if (held == rule->condition_count) {
-            return rule;
+        if (lb_rule_holds(&l->rules[i], facts)) {
+            return &l->rules[i];
         }
     }
     return NULL;

@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "lb/control.h"
 #include "lb/h2.h"
+#include "regex/regex.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -109,6 +110,9 @@ static void close_clients(struct lb_worker *w, bool is_grace_over, bool all)
         }
         if (c->exchange != NULL) {
             lb_exchange_abort(c->exchange, 0);
+        }
+        if (is_idle) {
+            lb_client_say_goodbye(c);
         }
         lb_client_close(c);
     }
@@ -218,6 +222,8 @@ static void free_worker(struct lb_worker *w)
     if (w->h2 != NULL) {
         lb_h2_shared_free(w->h2);
     }
+    lb_tls_room_fini(&w->tls_room);
+    regex_scratch_free(w->regex_scratch);
     lb_blocks_fini(&w->blocks);
     ev_wake_close(&w->wake);
     ev_loop_close(&w->loop);
@@ -256,6 +262,8 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
         w->h2 = lb_h2_shared_make();
+        lb_tls_room_init(&w->tls_room, &w->blocks);
+        w->regex_scratch = regex_scratch_new();
         e = start_thread(op, w);
     }
     if (e != ERR_OK) {

@@ -16,6 +16,7 @@
 #include "lb/conf.h"
 #include "lb/lb.h"
 #include "lb/split.h"
+#include "lb/tls.h"
 #include "stats/lbstats.h"
 
 #include <pthread.h>
@@ -27,6 +28,7 @@ struct lb_h2;        /* h2.h: a client's connection that speaks HTTP/2 */
 struct lb_stream;    /* one of its streams */
 struct lb_link;      /* a connection to a target that speaks HTTP/2 */
 struct lb_h2_shared; /* of a worker */
+struct regex_scratch;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
@@ -52,6 +54,7 @@ struct lb_upstream {
     struct lb_worker *worker;
     struct lb_pool *pool;
     struct lb_exchange *exchange; /* NULL while idle */
+    struct lb_tls *tls;           /* NULL: plain */
     uint32_t slot;                /* counters of the balancer that it was opened for */
     uint64_t sent_bytes;
     mono_t idle_since;
@@ -101,6 +104,7 @@ struct lb_client {
     struct lb_exchange *exchange;
     struct lb_block *ahead; /* part of a head, or requests behind the one in work */
     struct lb_block *back;  /* not sent yet */
+    struct lb_tls *tls;     /* NULL: plain */
     mono_t accepted_at;
     mono_t head_since; /* first byte of the head that is not complete */
     uint64_t listener_serial;
@@ -121,7 +125,8 @@ struct lb_exchange {
     struct list node;      /* in the pool's busy list; in the worker's list of the dead */
     struct lb_client *client;
     struct lb_upstream *upstream; /* NULL between two tries */
-    struct lb_conf *conf;
+    struct lb_conf *conf;         /* under which it began: of listener and group */
+    struct lb_conf *target_conf;  /* that names the target; another one after a retry */
     const struct lb_listener *listener;
     struct lb_group *group;
     struct lb_pool *pool; /* of the target that it counts for */
@@ -201,8 +206,11 @@ struct lb_worker {
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
     struct lb_h2_shared *h2;
-    uint64_t random; /* state of a generator for trace ids */
-    int64_t date_s;  /* second that date_text shows */
+    struct lb_tls_room tls_room;
+    mono_t shaken_turn; /* the turn that shaken_for is about */
+    dur_t shaken_for;   /* spent on clients' handshakes */
+    uint64_t random;    /* state of a generator for trace ids */
+    int64_t date_s;     /* second that date_text shows */
     char date_text[32];
     bool is_stopping;
     bool is_stop_reported;
@@ -214,6 +222,7 @@ struct lb_worker {
     struct h1_head response_head;
     char *scratch;   /* LB_SCRATCH_BYTES */
     char *head_room; /* LB_SCRATCH_BYTES: heads being written */
+    struct regex_scratch *regex_scratch;
 };
 
 static inline char *lb_read_at(const struct lb_worker *w)
@@ -277,25 +286,27 @@ static inline ssize_t lb_client_read_now(struct lb_client *c, char *at, size_t r
     if (c->stream != NULL) {
         return lb_stream_read(c->stream, at, room);
     }
-    return recv(c->fd.fd, at, room, 0);
+    return c->tls == NULL ? recv(c->fd.fd, at, room, 0) : lb_tls_read(c->tls, at, room);
 }
 static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
 {
-    return send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    return c->tls == NULL ? send(c->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(c->tls, bytes);
 }
 static inline ssize_t lb_upstream_read_now(struct lb_upstream *u, char *at, size_t room)
 {
     if (u->link != NULL) {
         return lb_link_read(u, at, room);
     }
-    return recv(u->fd.fd, at, room, 0);
+    return u->tls == NULL ? recv(u->fd.fd, at, room, 0) : lb_tls_read(u->tls, at, room);
 }
 static inline ssize_t lb_upstream_write_now(struct lb_upstream *u, struct str bytes)
 {
     if (u->link != NULL) {
         return lb_link_write(u, bytes);
     }
-    return send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    return u->tls == NULL ? send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(u->tls, bytes);
 }
 
 /* worker.c */
@@ -331,11 +342,22 @@ static inline bool lb_client_is_behind(const struct lb_client *c)
 {
     return lb_block_waiting(c->back) > (c->stream == NULL ? 0 : LB_H2_AHEAD_BYTES_MAX);
 }
+/* Before the close of a client that lacks nothing: TLS tells it so. */
+void lb_client_say_goodbye(struct lb_client *c);
 /* Bytes behind the request in work. False when there are too many. */
 bool lb_client_keep_ahead(struct lb_client *c, struct str bytes);
 /* NULL when the listener is gone. */
 const struct lb_listener *lb_client_listener(const struct lb_client *c);
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX]);
+
+/* client_tls.c */
+/* The listener has certificates: the client begins with a handshake. False without memory. */
+bool lb_client_start_tls(struct lb_client *c, const struct lb_listener *l);
+/* What the events of a client's descriptor mean once TLS has had its share of them; 0: nothing is
+ * left to do. The client may be dead afterwards. */
+unsigned lb_client_tls_ready(struct lb_client *c, unsigned ready);
+/* Counts and closes. */
+void lb_client_shake_failed(struct lb_client *c);
 
 /* exchange.c: from a request's head to the end of its response */
 /* worker->request_head is complete and lies in bytes[0, count); the body may have begun behind it.
@@ -412,9 +434,14 @@ void lb_tunnel_from_target(struct lb_exchange *ex);
 bool lb_is_grpc(const struct h1_head *h);
 /* TE: trailers */
 bool lb_asks_for_trailers(const struct h1_head *h);
-enum lb_rewrite { LB_REWRITE_OK, LB_REWRITE_TOO_LARGE, LB_REWRITE_TOO_MANY_ADDRESSES };
+enum lb_rewrite {
+    LB_REWRITE_OK,
+    LB_REWRITE_TOO_LARGE,
+    LB_REWRITE_TOO_MANY_ADDRESSES,
+    LB_REWRITE_TRANSFORM_FAILED,
+};
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
-                                   struct h1_writer *ret_writer);
+                                   const struct lb_rule *rule, struct h1_writer *ret_writer);
 /* closes: the client is told that the connection ends. */
 void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool closes,
                          struct h1_writer *ret_writer);

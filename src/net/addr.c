@@ -92,6 +92,27 @@ static bool is_mapped_v4(const struct net_addr *addr)
     return addr->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&addr->v6.sin6_addr);
 }
 
+/* inet_ntop goes through printf; the data plane writes an address for every request. */
+static size_t format_v4(const uint8_t bytes[4], char *buffer)
+{
+    char *at = buffer;
+    for (size_t i = 0; i < 4; i++) {
+        unsigned value = bytes[i];
+        if (i > 0) {
+            *at++ = '.';
+        }
+        if (value >= 100) {
+            *at++ = (char)('0' + value / 100);
+        }
+        if (value >= 10) {
+            *at++ = (char)('0' + value / 10 % 10);
+        }
+        *at++ = (char)('0' + value % 10);
+    }
+    *at = '\0';
+    return (size_t)(at - buffer);
+}
+
 size_t net_addr_format_host(const struct net_addr *addr, char *buffer)
 {
     buffer[0] = '\0';
@@ -108,15 +129,15 @@ size_t net_addr_format_host(const struct net_addr *addr, char *buffer)
                        addr->un.sun_path);
         return strlen(buffer);
     }
-    const void *bytes = &addr->v4.sin_addr;
-    int family = addr->any.sa_family;
     if (is_mapped_v4(addr)) {
-        bytes = &addr->v6.sin6_addr.s6_addr[12];
-        family = AF_INET;
-    } else if (family == AF_INET6) {
-        bytes = &addr->v6.sin6_addr;
+        return format_v4(&addr->v6.sin6_addr.s6_addr[12], buffer);
     }
-    CHECK(inet_ntop(family, bytes, buffer, NET_ADDR_TEXT_BYTES_MAX) != NULL);
+    if (addr->any.sa_family == AF_INET) {
+        uint8_t bytes[4];
+        memcpy(bytes, &addr->v4.sin_addr, sizeof(bytes));
+        return format_v4(bytes, buffer);
+    }
+    CHECK(inet_ntop(AF_INET6, &addr->v6.sin6_addr, buffer, NET_ADDR_TEXT_BYTES_MAX) != NULL);
     return strlen(buffer);
 }
 

@@ -30,7 +30,7 @@ static const char *const step_texts[] = {
 /* Everything from here to exec runs in a child that may share a lock with a thread that no longer
  * exists: system calls only. */
 
-static bool reset_signals(void)
+bool proc_reset_signals(void)
 {
     struct sigaction usual = {.sa_handler = SIG_DFL};
     for (int n = 1; n < SIGRTMAX; n++) {
@@ -109,7 +109,7 @@ static char *const *plain(const char *const *texts)
 
 static enum step run_child(const struct proc_spawn *what, pid_t parent, int *report_fd)
 {
-    if (!reset_signals()) {
+    if (!proc_reset_signals()) {
         return STEP_SIGNALS;
     }
     if (what->dies_with_us && !die_with(parent)) {

@@ -53,3 +53,7 @@ struct proc_backoff {
     unsigned failures; /* in a row */
 };
 dur_t proc_backoff_next(struct proc_backoff *b, dur_t lived);
+
+/* For one who forks himself, between fork and exec: every signal as at birth, none blocked. System
+ * calls only. */
+bool proc_reset_signals(void);

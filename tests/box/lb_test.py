@@ -446,6 +446,44 @@ def targets_that_leave_and_come_back_under_load_lose_nothing():
 
 
 @test
+def a_retry_holds_the_target_that_only_a_later_snapshot_had():
+    """The request began under one snapshot, was tried again on a target of the next, which the third no longer has."""
+    port = free_port()
+    has_asked, may_die, may_answer = threading.Event(), threading.Event(), threading.Event()
+
+    def dies(wire, self):
+        wire.read_request()
+        has_asked.set()
+        may_die.wait(10)
+
+    def answers_late(wire, self):
+        wire.read_request()
+        may_answer.wait(10)
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    first, second, third = Target(dies), Target(answers_late), Target()
+    with Box(1) as box:
+        box.publish(simple(port, [target(first.port)]))
+        wire = connect(port)
+        wire.send(request())
+        assert has_asked.wait(5)
+        box.publish(simple(port, [target(second.port)]))
+        may_die.set()
+        for _ in range(200):
+            if second.connections:
+                break
+            time.sleep(0.02)
+        assert second.connections
+        for _ in range(3):
+            box.publish(simple(port, [target(third.port)]))
+            time.sleep(0.15)  # unused snapshots are freed meanwhile
+        may_answer.set()
+        head, body = wire.read_response()
+        assert (head.status, body) == (200, b"ok"), (head.status, body)
+        assert fetch(port)[0].status == 200
+
+
+@test
 def a_drain_ends_at_once_when_nothing_is_in_flight_and_else_with_the_last_request():
     port = free_port()
     release = threading.Event()

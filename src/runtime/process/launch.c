@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "proc/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -141,17 +142,6 @@ struct launch_failure {
     int errno_value;
 };
 
-static bool reset_signals(void)
-{
-    struct sigaction usual = {.sa_handler = SIG_DFL};
-    for (int n = 1; n < SIGRTMAX; n++) {
-        (void)sigaction(n, &usual, NULL); /* fails for SIGKILL, SIGSTOP and libc's own */
-    }
-    sigset_t none;
-    (void)sigemptyset(&none);
-    return sigprocmask(SIG_SETMASK, &none, NULL) == 0;
-}
-
 static bool join_cgroups(const struct shim_launch *spec)
 {
     for (size_t i = 0; i < spec->cgroup_count; i++) {
@@ -227,7 +217,7 @@ static bool become(const struct launch_user *user)
 static enum launch_step run_child(const struct launch *l, const char *const *words, pid_t parent,
                                   const int *outputs)
 {
-    if (!reset_signals() || setsid() == -1) {
+    if (!proc_reset_signals() || setsid() == -1) {
         return LAUNCH_SESSION;
     }
     if (!join_cgroups(l->spec)) {

@@ -115,6 +115,53 @@ struct port_secrets {
     enum err (*resolve)(void *self, struct op *op, struct str value_from, struct str *ret_value);
 };
 
+/* ---- certificates, for elbv2 ---------------------------------------------------------------- */
+
+/* PEM. chain: the leaf first, then what leads to the root. key: PKCS #8, not encrypted; whoever
+ * asked clears it (explicit_bzero) when it is done with it, and never logs it. */
+struct port_certificate {
+    struct str chain_pem;
+    struct str key_pem;
+};
+
+/* An HTTP-01 challenge (RFC 8555 section 8.3): what GET /.well-known/acme-challenge/TOKEN is to be
+ * answered with. */
+struct port_challenge {
+    struct str token;
+    struct str answer;
+};
+
+struct port_challenges {
+    struct port_challenge *items;
+    size_t count;
+};
+
+struct port_certificates {
+    void *self;
+    /* By ARN, of the op's region, in the op's arena. With a sentence that names the ARN:
+     * ERR_NOT_FOUND when there is none, ERR_STATE when it is not issued. */
+    enum err (*find)(void *self, struct op *op, struct str arn, struct port_certificate *ret);
+    /* As find, without opening the key: may a listener use it? */
+    enum err (*check)(void *self, struct op *op, struct str arn);
+    /* Those that wait for a certificate authority to ask, of every region; usually none. */
+    enum err (*list_challenges)(void *self, struct op *op, struct port_challenges *ret);
+};
+
+struct port_arns {
+    struct str *items;
+    size_t count;
+};
+
+/* The other way round: who uses a certificate. */
+struct port_certificate_users {
+    void *self;
+    /* ARNs of the load balancers with a listener that has it, each once, in the op's arena. */
+    enum err (*list_users)(void *self, struct op *op, struct str certificate_arn,
+                           struct port_arns *ret);
+    /* True when every worker of the data plane answers the challenges last told. */
+    bool (*is_published)(void *self);
+};
+
 /* ---- task sets, for codedeploy -------------------------------------------------------------- */
 
 struct port_service {
@@ -188,4 +235,8 @@ struct port_wakes {
     void (*target_changed)(void *self, struct str region, struct str target_group_arn);
     void (*task_set_changed)(void *self, struct str region, struct str service_arn);
     void (*weights_published)(void *self);
+    /* Its chain and key are others now, or it may be used from now on (or no longer). */
+    void (*certificate_changed)(void *self, struct str region, struct str certificate_arn);
+    /* Another list of challenges is to be answered. */
+    void (*challenges_changed)(void *self);
 };

@@ -6,7 +6,8 @@
 #define ENGINE_PREFIX          STR("hitless.")
 #define ENGINE_VALUE_BYTES_MAX 1024
 
-enum kind { BOOL, INT, PERCENT, CHOICE, TEXT };
+/* NAME and VALUE: of a header. */
+enum kind { BOOL, INT, PERCENT, CHOICE, TEXT, NAME, VALUE };
 
 /* clang-format off */
 enum {
@@ -133,7 +134,8 @@ struct tags elbv2_attributes_all(struct arena *a, struct elbv2_attribute_owner o
 {
     struct tags all = {.is_set = true};
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
-        if ((rules[i].where & owner.sets) != 0) {
+        bool is_own = str_starts_with(rules[i].key, ENGINE_PREFIX); /* told when they are set */
+        if ((rules[i].where & owner.sets) != 0 && !is_own) {
             push(a, &all, rules[i].key, elbv2_attribute(owner, set, rules[i].key));
         }
     }
@@ -165,6 +167,28 @@ static bool is_number(const struct rule *rule, struct str value)
     return str_parse_i64(value, rule->least, rule->most, &number);
 }
 
+static bool is_header_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = str_lower_char(s.ptr[i]);
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!is_plain && c != '-' && c != '_') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_header_value(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < ' ' || s.ptr[i] > '~') {
+            return false;
+        }
+    }
+    return str_equal(s, str_trim(s));
+}
+
 static bool is_value(const struct rule *rule, struct str value)
 {
     switch (rule->kind) {
@@ -178,6 +202,10 @@ static bool is_value(const struct rule *rule, struct str value)
         return is_choice(rule->choices, value);
     case TEXT:
         return value.len <= (size_t)rule->most;
+    case NAME:
+        return value.len <= (size_t)rule->most && is_header_name(value);
+    case VALUE:
+        return value.len <= (size_t)rule->most && is_header_value(value);
     }
     UNREACHABLE("every kind is above");
 }
@@ -202,6 +230,16 @@ static enum err refuse_value(struct op *op, const struct rule *rule, struct str 
     case TEXT:
         return elbv2_invalid(op, "The value of '%s' cannot be longer than '%lld' characters",
                              rule->key.ptr, (long long)rule->most);
+    case NAME:
+        return elbv2_invalid(op,
+                             "The value of '%s' must be a header name of up to '%lld' letters, "
+                             "digits, hyphens and underscores",
+                             rule->key.ptr, (long long)rule->most);
+    case VALUE:
+        return elbv2_invalid(op,
+                             "The value of '%s' must have up to '%lld' printable ASCII characters "
+                             "and no space at either end",
+                             rule->key.ptr, (long long)rule->most);
     }
     UNREACHABLE("every kind is above");
 }
@@ -209,14 +247,14 @@ static enum err refuse_value(struct op *op, const struct rule *rule, struct str 
 static enum err check_change(struct op *op, struct elbv2_attribute_owner owner,
                              const struct tag *change)
 {
-    if (str_starts_with(change->key, ENGINE_PREFIX)) {
+    const struct rule *rule = find_rule(owner, change->key);
+    if (rule == NULL && str_starts_with(change->key, ENGINE_PREFIX)) {
         if (change->value.len > ENGINE_VALUE_BYTES_MAX) {
             return elbv2_invalid(op, "The value of '%.*s' cannot be longer than '%d' characters",
                                  STR_ARG(change->key), ENGINE_VALUE_BYTES_MAX);
         }
         return ERR_OK;
     }
-    const struct rule *rule = find_rule(owner, change->key);
     if (rule == NULL) {
         return elbv2_invalid(op, "%s attribute key '%.*s' is not recognized", owner.noun,
                              STR_ARG(change->key));

@@ -1,26 +1,11 @@
 #include "svc/elbv2/listeners.h"
 
 #include "base/cleanup.h"
-#include "svc/common/arn.h"
 #include "svc/common/page.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/secure.h"
 #include "svc/elbv2/state.h"
-
-/* There is no certificate store yet, so an ARN of the right form is taken for a certificate. */
-enum err elbv2_check_certificate(struct op *op, struct str text)
-{
-    struct arn arn = {0};
-    struct str tail = STR_NONE;
-    bool is_fine =
-        arn_parse(text, &arn) &&
-        ((STR_IS(arn.service, "acm") && arn_tail(&arn, STR("certificate/"), &tail)) ||
-         (STR_IS(arn.service, "iam") && arn_tail(&arn, STR("server-certificate/"), &tail)));
-    if (!is_fine) {
-        return elbv2_invalid(op, "Certificate ARN '%.*s' is not valid", STR_ARG(text));
-    }
-    return ERR_OK;
-}
 
 static bool has(const struct engine_texts *texts, struct str text)
 {
@@ -43,8 +28,7 @@ static enum err get_secure(struct op *op, struct elbv2 *e, struct str arn,
 {
     struct elbv2_listener listener = {0};
     TRY(elbv2_get_listener(op, e, arn, &listener));
-    if (listener.protocol != ELBV2_PROTOCOL_ENUM_HTTPS &&
-        listener.protocol != ELBV2_PROTOCOL_ENUM_TLS) {
+    if (!elbv2_is_secure(&listener)) {
         return elbv2_invalid(op, "Certificates are supported only for HTTPS and TLS listeners");
     }
     *ret = listener;
@@ -80,7 +64,7 @@ enum err elbv2_add_listener_certificates(struct op *op, struct elbv2 *e,
     }
     for (size_t i = 0; i < in->certificates.count; i++) {
         struct str arn = in->certificates.items[i].certificate_arn;
-        TRY(elbv2_check_certificate(op, arn));
+        TRY(elbv2_check_certificate(op, e, arn));
         if (in->certificates.items[i].is_default.is_set) {
             return elbv2_invalid(op, "IsDefault cannot be specified when adding certificates");
         }
@@ -113,7 +97,7 @@ enum err elbv2_remove_listener_certificates(struct op *op, struct elbv2 *e,
     struct engine_texts gone = {0};
     for (size_t i = 0; i < in->certificates.count; i++) {
         struct str arn = in->certificates.items[i].certificate_arn;
-        TRY(elbv2_check_certificate(op, arn));
+        TRY(elbv2_check_certificate(op, e, arn));
         if (is_default(&listener, arn)) {
             return op_fail_as(op, ERR_STATE, &elbv2_error_operation_not_permitted_exception,
                               "Default certificate '%.*s' cannot be removed", STR_ARG(arn));

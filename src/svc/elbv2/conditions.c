@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/transforms.h"
 
 #include <arpa/inet.h>
 
@@ -58,7 +59,7 @@ static bool is_printable(struct str s)
 static bool is_host(struct str s)
 {
     size_t dot = str_find_last_char(s, '.');
-    if (dot == STR_NOT_FOUND || !has_only(s, STR("-.*?"))) {
+    if (dot == STR_NOT_FOUND || !has_only(s, STR("-._*?"))) {
         return false;
     }
     struct str last = str_from(s, dot + 1); /* only letters after the last dot, or a wildcard */
@@ -214,14 +215,16 @@ static enum err check_header_name(struct op *op, struct str name)
 
 /* ---- conditions ----------------------------------------------------------------------------- */
 
-static enum err refuse_regex(struct op *op, bool is_asked)
+/* Each is one value of the rule's few. */
+static enum err check_regexes(struct op *op, const struct elbv2_list_of_string *regexes,
+                              struct totals *totals)
 {
-    if (!is_asked) {
-        return ERR_OK;
+    for (size_t i = 0; i < regexes->count; i++) {
+        TRY(elbv2_check_regex(op, "Condition regex value", regexes->items[i], VALUE_CHARS_MAX,
+                              NULL));
     }
-    return op_fail_as(op, ERR_UNSUPPORTED, &elbv2_error_operation_not_permitted_exception,
-                      "Regular expressions in conditions are not supported by this engine; use "
-                      "Values with the wildcards '*' and '?'");
+    totals->value_count += regexes->count;
+    return ERR_OK;
 }
 
 /* Values stand in the condition itself or in its typed configuration, not in both. */
@@ -239,10 +242,25 @@ static enum err choose(struct op *op, const struct elbv2_rule_condition *sent,
     return ERR_OK;
 }
 
-static struct elbv2_list_of_string present(const struct elbv2_list_of_string *values)
+static enum err choose_regexes(struct op *op, const struct elbv2_rule_condition *sent,
+                               const struct elbv2_list_of_string *typed,
+                               const struct elbv2_list_of_string **ret)
+{
+    if (sent->regex_values.count > 0 && typed->count > 0) {
+        return elbv2_invalid(op,
+                             "You cannot specify both RegexValues and a configuration with "
+                             "RegexValues for the condition field '%.*s'",
+                             STR_ARG(sent->field));
+    }
+    *ret = typed->count > 0 ? typed : &sent->regex_values;
+    return ERR_OK;
+}
+
+/* Absent when it is empty and something else stands for the condition. */
+static struct elbv2_list_of_string present(const struct elbv2_list_of_string *values, bool must_be)
 {
     struct elbv2_list_of_string list = *values;
-    list.is_set = true;
+    list.is_set = must_be || list.count > 0;
     return list;
 }
 
@@ -250,30 +268,36 @@ static enum err check_host_or_path(struct op *op, enum field field,
                                    const struct elbv2_rule_condition *sent, struct totals *totals,
                                    struct elbv2_rule_condition *ret)
 {
+    const struct elbv2_list_of_string none = {0};
     const struct elbv2_host_header_condition_config *host = sent->host_header_config;
     const struct elbv2_path_pattern_condition_config *path = sent->path_pattern_config;
     bool has_typed = field == HOST ? host != NULL : path != NULL;
-    const struct elbv2_list_of_string none = {0};
-    const struct elbv2_list_of_string *typed = !has_typed      ? &none
-                                               : field == HOST ? &host->values
-                                                               : &path->values;
-    bool has_regex = sent->regex_values.count > 0;
+    const struct elbv2_list_of_string *typed = &none;
+    const struct elbv2_list_of_string *typed_regexes = &none;
     if (has_typed) {
-        has_regex =
-            has_regex || (field == HOST ? host->regex_values.count : path->regex_values.count) > 0;
+        typed = field == HOST ? &host->values : &path->values;
+        typed_regexes = field == HOST ? &host->regex_values : &path->regex_values;
     }
-    TRY(refuse_regex(op, has_regex));
     const struct elbv2_list_of_string *values = NULL;
-    TRY(choose(op, sent, typed, has_typed, &values));
-    TRY(check_values(op, field, values, totals));
-    ret->values = present(values);
+    const struct elbv2_list_of_string *regexes = NULL;
+    TRY(choose(op, sent, typed, typed->count > 0 || (has_typed && typed_regexes->count == 0),
+               &values));
+    TRY(choose_regexes(op, sent, typed_regexes, &regexes));
+    TRY(check_regexes(op, regexes, totals));
+    if (regexes->count == 0 || values->count > 0) {
+        TRY(check_values(op, field, values, totals));
+    }
+    ret->values = present(values, regexes->count == 0);
+    ret->regex_values = present(regexes, false);
     if (field == HOST) {
         ret->host_header_config = ARENA_NEW(&op->arena, struct elbv2_host_header_condition_config);
-        ret->host_header_config->values = present(values);
+        ret->host_header_config->values = ret->values;
+        ret->host_header_config->regex_values = ret->regex_values;
     } else {
         ret->path_pattern_config =
             ARENA_NEW(&op->arena, struct elbv2_path_pattern_condition_config);
-        ret->path_pattern_config->values = present(values);
+        ret->path_pattern_config->values = ret->values;
+        ret->path_pattern_config->regex_values = ret->regex_values;
     }
     return ERR_OK;
 }
@@ -286,11 +310,30 @@ static enum err check_header(struct op *op, const struct elbv2_rule_condition *s
         return elbv2_invalid(op, "A configuration must be specified for the condition field "
                                  "'http-header'");
     }
-    TRY(refuse_regex(op, config->regex_values.count > 0 || sent->regex_values.count > 0));
+    const struct elbv2_list_of_string *regexes = NULL;
     TRY(check_header_name(op, config->http_header_name));
-    TRY(check_values(op, HEADER, &config->values, totals));
-    ret->http_header_config = sent->http_header_config;
+    TRY(choose_regexes(op, sent, &config->regex_values, &regexes));
+    TRY(check_regexes(op, regexes, totals));
+    if (regexes->count == 0 || config->values.count > 0) {
+        TRY(check_values(op, HEADER, &config->values, totals));
+    }
+    ret->http_header_config = ARENA_NEW(&op->arena, struct elbv2_http_header_condition_config);
+    ret->http_header_config->http_header_name = config->http_header_name;
+    ret->http_header_config->values = present(&config->values, regexes->count == 0);
+    ret->http_header_config->regex_values = present(regexes, false);
     return ERR_OK;
+}
+
+/* Fields whose texts have no grammar to search in. */
+static enum err refuse_regexes(struct op *op, const struct elbv2_rule_condition *sent)
+{
+    if (sent->regex_values.count == 0) {
+        return ERR_OK;
+    }
+    return elbv2_invalid(op,
+                         "RegexValues can only be specified for the condition fields "
+                         "'host-header', 'path-pattern' and 'http-header', not '%.*s'",
+                         STR_ARG(sent->field));
 }
 
 static enum err check_method(struct op *op, const struct elbv2_rule_condition *sent,
@@ -303,7 +346,7 @@ static enum err check_method(struct op *op, const struct elbv2_rule_condition *s
     TRY(check_values(op, METHOD, values, totals));
     ret->http_request_method_config =
         ARENA_NEW(&op->arena, struct elbv2_http_request_method_condition_config);
-    ret->http_request_method_config->values = present(values);
+    ret->http_request_method_config->values = present(values, true);
     return ERR_OK;
 }
 
@@ -315,7 +358,7 @@ static enum err check_source(struct op *op, const struct elbv2_rule_condition *s
     TRY(choose(op, sent, config == NULL ? NULL : &config->values, config != NULL, &values));
     TRY(check_values(op, SOURCE, values, totals));
     ret->source_ip_config = ARENA_NEW(&op->arena, struct elbv2_source_ip_condition_config);
-    ret->source_ip_config->values = present(values);
+    ret->source_ip_config->values = present(values, true);
     return ERR_OK;
 }
 
@@ -362,10 +405,13 @@ static enum err check_one(struct op *op, const struct elbv2_rule_condition *sent
     case HEADER:
         return check_header(op, sent, totals, ret);
     case METHOD:
+        TRY(refuse_regexes(op, sent));
         return check_method(op, sent, totals, ret);
     case SOURCE:
+        TRY(refuse_regexes(op, sent));
         return check_source(op, sent, totals, ret);
     case QUERY:
+        TRY(refuse_regexes(op, sent));
         return check_query(op, sent, totals, ret);
     case FIELD_COUNT:
         break;

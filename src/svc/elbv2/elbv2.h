@@ -36,6 +36,7 @@ struct elbv2_options {
     struct str hosts_mark; /* tells this engine's block in that file from another engine's; letters,
                             * digits and - only */
     struct elbv2_host host;
+    struct port_certificates certificates; /* copied */
     struct port_wakes wakes; /* copied; target_changed and weights_published are called */
 };
 
@@ -66,6 +67,13 @@ void elbv2_publish_again(struct elbv2 *e);
 
 /* Valid until elbv2_stop. */
 struct port_elb elbv2_port(struct elbv2 *e);
+
+/* Valid until elbv2_stop. */
+struct port_certificate_users elbv2_certificate_users(struct elbv2 *e);
+/* Its listeners are read again; the new snapshot goes out at once. */
+void elbv2_certificate_changed(struct elbv2 *e, struct str certificate_arn);
+/* A new snapshot goes out with the next turn. */
+void elbv2_challenges_changed(struct elbv2 *e);
 
 extern const struct elbv2_handlers elbv2_handlers;
 

@@ -11,6 +11,7 @@
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/policies.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/secure.h"
 #include "svc/elbv2/state.h"
 
 #define DEFAULT_SSL_POLICY STR("ELBSecurityPolicy-2016-08")
@@ -23,12 +24,6 @@ static const struct page_rules pages = {.list_name = "elbv2.listeners",
 
 #define bad_setting(op, ...) \
     op_fail_as((op), ERR_INPUT, &elbv2_error_invalid_configuration_request_exception, __VA_ARGS__)
-
-static bool is_secure(const struct elbv2_listener *listener)
-{
-    return listener->protocol == ELBV2_PROTOCOL_ENUM_HTTPS ||
-           listener->protocol == ELBV2_PROTOCOL_ENUM_TLS;
-}
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -80,7 +75,7 @@ static enum err check_mutual(struct op *op, struct elbv2_listener *listener)
     return ERR_OK;
 }
 
-static enum err check_secure(struct op *op, struct elbv2_listener *listener)
+static enum err check_secure(struct op *op, struct elbv2 *e, struct elbv2_listener *listener)
 {
     const char *protocol = elbv2_protocol_name(listener->protocol);
     if (listener->certificates.count == 0) {
@@ -93,7 +88,7 @@ static enum err check_secure(struct op *op, struct elbv2_listener *listener)
                              protocol);
     }
     struct str arn = listener->certificates.items[0].certificate_arn;
-    TRY(elbv2_check_certificate(op, arn));
+    TRY(elbv2_check_certificate(op, e, arn));
     listener->certificates.items = ARENA_NEW(&op->arena, struct elbv2_certificate);
     listener->certificates.items[0].certificate_arn = arn;
     if (listener->ssl_policy.len == 0) {
@@ -127,15 +122,15 @@ static enum err check_alpn(struct op *op, const struct elbv2_listener *listener)
 }
 
 /* Everything but the actions. Fills in defaults. */
-static enum err check_settings(struct op *op, const struct elbv2_load_balancer *lb,
+static enum err check_settings(struct op *op, struct elbv2 *e, const struct elbv2_load_balancer *lb,
                                struct elbv2_listener *listener)
 {
     TRY(check_protocol(op, lb, listener->protocol));
     if (!listener->port.is_set) {
         return elbv2_invalid(op, "A listener port must be specified");
     }
-    if (is_secure(listener)) {
-        TRY(check_secure(op, listener));
+    if (elbv2_is_secure(listener)) {
+        TRY(check_secure(op, e, listener));
     } else if (listener->certificates.count > 0 || listener->ssl_policy.len > 0) {
         return bad_setting(op, "Certificates and SSL policies are supported only for HTTPS and TLS "
                                "listeners");
@@ -290,7 +285,7 @@ enum err elbv2_create_listener(struct op *op, struct elbv2 *e,
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, e->store, &tx));
     TRY(elbv2_get_load_balancer(op, e, in->load_balancer_arn, &lb));
-    TRY(check_settings(op, &lb, &listener));
+    TRY(check_settings(op, e, &lb, &listener));
     TRY(elbv2_check_actions(op, e, (struct elbv2_action_place){&lb, listener.protocol},
                             &in->default_actions, &listener.default_actions));
     TRY(tags_check(op, &elbv2_tag_errors, &tags));
@@ -348,7 +343,7 @@ static void take_changes(const struct elbv2_modify_listener_in *in, struct elbv2
     if (in->protocol != ELBV2_PROTOCOL_ENUM_UNSET) {
         listener->protocol = in->protocol;
     }
-    if (!is_secure(listener)) {
+    if (!elbv2_is_secure(listener)) {
         listener->certificates = (struct elbv2_certificate_list){0};
         listener->ssl_policy = STR_NONE;
         listener->mutual_authentication = NULL;
@@ -382,7 +377,7 @@ enum err elbv2_modify_listener(struct op *op, struct elbv2 *e,
     TRY(elbv2_get_listener(op, e, in->listener_arn, &listener));
     TRY(elbv2_get_load_balancer(op, e, listener.load_balancer_arn, &lb));
     take_changes(in, &listener);
-    TRY(check_settings(op, &lb, &listener));
+    TRY(check_settings(op, e, &lb, &listener));
     const struct elbv2_actions *actions =
         in->default_actions.count > 0 ? &in->default_actions : &listener.default_actions;
     TRY(elbv2_check_actions(op, e, (struct elbv2_action_place){&lb, listener.protocol}, actions,

@@ -31,5 +31,3 @@ enum err elbv2_remove_listener_certificates(struct op *op, struct elbv2 *e,
 enum err elbv2_describe_listener_certificates(
     struct op *op, struct elbv2 *e, const struct elbv2_describe_listener_certificates_in *in,
     struct elbv2_describe_listener_certificates_out *ret);
-/* text: the ARN of a certificate, as a client gave it. */
-enum err elbv2_check_certificate(struct op *op, struct str text);

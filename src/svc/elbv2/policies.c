@@ -4,107 +4,11 @@
 #include "svc/common/page.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
-
-#define POLICIES_MAX 64
-
-/* ---- ciphers, in the server's order --------------------------------------------------------- */
-
-enum cipher_set {
-    V13 = 1 << 0,     /* the three of TLS 1.3 */
-    GCM128 = 1 << 1,  /* ECDHE, AES128-GCM */
-    SHA128 = 1 << 2,  /* ECDHE, AES128-SHA256 */
-    OLD128 = 1 << 3,  /* ECDHE, AES128-SHA */
-    GCM256 = 1 << 4,  /* ECDHE, AES256-GCM */
-    SHA256 = 1 << 5,  /* ECDHE, AES256-SHA384 */
-    OLD256 = 1 << 6,  /* ECDHE, AES256-SHA */
-    RSA_NEW = 1 << 7, /* without forward secrecy, SHA2 */
-    RSA_OLD = 1 << 8, /* without forward secrecy, SHA1 */
-    DES = 1 << 9,
-    FORWARD = GCM128 | SHA128 | GCM256 | SHA256,
-    FORWARD_OLD = OLD128 | OLD256,
-};
-
-static const struct {
-    struct str name;
-    unsigned sets;
-} ciphers[] = {
-    {STR_INIT("TLS_AES_128_GCM_SHA256"), V13},
-    {STR_INIT("TLS_AES_256_GCM_SHA384"), V13},
-    {STR_INIT("TLS_CHACHA20_POLY1305_SHA256"), V13},
-    {STR_INIT("ECDHE-ECDSA-AES128-GCM-SHA256"), GCM128},
-    {STR_INIT("ECDHE-RSA-AES128-GCM-SHA256"), GCM128},
-    {STR_INIT("ECDHE-ECDSA-AES128-SHA256"), SHA128},
-    {STR_INIT("ECDHE-RSA-AES128-SHA256"), SHA128},
-    {STR_INIT("ECDHE-ECDSA-AES128-SHA"), OLD128},
-    {STR_INIT("ECDHE-RSA-AES128-SHA"), OLD128},
-    {STR_INIT("ECDHE-ECDSA-AES256-GCM-SHA384"), GCM256},
-    {STR_INIT("ECDHE-RSA-AES256-GCM-SHA384"), GCM256},
-    {STR_INIT("ECDHE-ECDSA-AES256-SHA384"), SHA256},
-    {STR_INIT("ECDHE-RSA-AES256-SHA384"), SHA256},
-    {STR_INIT("ECDHE-RSA-AES256-SHA"), OLD256},
-    {STR_INIT("ECDHE-ECDSA-AES256-SHA"), OLD256},
-    {STR_INIT("AES128-GCM-SHA256"), RSA_NEW},
-    {STR_INIT("AES128-SHA256"), RSA_NEW},
-    {STR_INIT("AES128-SHA"), RSA_OLD},
-    {STR_INIT("AES256-GCM-SHA384"), RSA_NEW},
-    {STR_INIT("AES256-SHA256"), RSA_NEW},
-    {STR_INIT("AES256-SHA"), RSA_OLD},
-    {STR_INIT("DES-CBC3-SHA"), DES},
-};
-
-/* ---- policies ------------------------------------------------------------------------------- */
-
-enum tls { TLS10 = 1 << 0, TLS11 = 1 << 1, TLS12 = 1 << 2, TLS13 = 1 << 3 };
-
-static const struct {
-    struct str name;
-    unsigned versions;
-} versions[] = {{STR_INIT("TLSv1"), TLS10},
-                {STR_INIT("TLSv1.1"), TLS11},
-                {STR_INIT("TLSv1.2"), TLS12},
-                {STR_INIT("TLSv1.3"), TLS13}};
-
-#define EVERYTHING (FORWARD | FORWARD_OLD | RSA_NEW | RSA_OLD)
-
-static const struct {
-    struct str name;
-    unsigned versions;
-    unsigned ciphers;
-} policies[] = {
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-2-2021-06"), TLS12 | TLS13, V13 | FORWARD},
-    {STR_INIT("ELBSecurityPolicy-2016-08"), TLS10 | TLS11 | TLS12, EVERYTHING},
-    {STR_INIT("ELBSecurityPolicy-TLS-1-2-2017-01"), TLS12, FORWARD | RSA_NEW},
-    {STR_INIT("ELBSecurityPolicy-TLS-1-1-2017-01"), TLS11 | TLS12, EVERYTHING},
-    {STR_INIT("ELBSecurityPolicy-TLS-1-2-Ext-2018-06"), TLS12, EVERYTHING},
-    {STR_INIT("ELBSecurityPolicy-FS-2018-06"), TLS10 | TLS11 | TLS12, FORWARD | FORWARD_OLD},
-    {STR_INIT("ELBSecurityPolicy-2015-05"), TLS10 | TLS11 | TLS12, EVERYTHING},
-    {STR_INIT("ELBSecurityPolicy-TLS-1-0-2015-04"), TLS10 | TLS11 | TLS12, EVERYTHING | DES},
-    {STR_INIT("ELBSecurityPolicy-FS-1-2-Res-2019-08"), TLS12, FORWARD},
-    {STR_INIT("ELBSecurityPolicy-FS-1-1-2019-08"), TLS11 | TLS12, FORWARD | FORWARD_OLD},
-    {STR_INIT("ELBSecurityPolicy-FS-1-2-2019-08"), TLS12, FORWARD | FORWARD_OLD},
-    {STR_INIT("ELBSecurityPolicy-FS-1-2-Res-2020-10"), TLS12, GCM128 | GCM256},
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-3-2021-06"), TLS13, V13},
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-2-Res-2021-06"), TLS12 | TLS13, V13 | GCM128 | GCM256},
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-2-Ext1-2021-06"), TLS12 | TLS13, V13 | FORWARD | RSA_NEW},
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-2-Ext2-2021-06"), TLS12 | TLS13, V13 | EVERYTHING},
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-1-2021-06"), TLS11 | TLS12 | TLS13, V13 | EVERYTHING},
-    {STR_INIT("ELBSecurityPolicy-TLS13-1-0-2021-06"), TLS10 | TLS11 | TLS12 | TLS13,
-     V13 | EVERYTHING},
-};
-_Static_assert(ARRAY_COUNT(policies) <= POLICIES_MAX, "the page below has room for all");
-
-static size_t find_policy(struct str name)
-{
-    size_t i = 0;
-    while (i < ARRAY_COUNT(policies) && !str_equal(policies[i].name, name)) {
-        i++;
-    }
-    return i;
-}
+#include "tlspol/tlspol.h"
 
 bool elbv2_has_ssl_policy(struct str name)
 {
-    return find_policy(name) < ARRAY_COUNT(policies);
+    return tlspol_find(name) != NULL;
 }
 
 static void push_cipher(struct arena *a, struct elbv2_ciphers *to, struct str name)
@@ -123,21 +27,22 @@ static void push_version(struct arena *a, struct elbv2_ssl_protocols *to, struct
     *ARENA_PUSH(a, to) = text;
 }
 
-static void push_policy(struct arena *a, size_t index, struct elbv2_ssl_policies *to)
+static void push_policy(struct arena *a, const struct tlspol *from, struct elbv2_ssl_policies *to)
 {
     struct elbv2_ssl_policy *policy = ARENA_PUSH(a, to);
-    *policy = (struct elbv2_ssl_policy){.name = policies[index].name,
+    *policy = (struct elbv2_ssl_policy){.name = from->name,
                                         .ssl_protocols = {.is_set = true},
                                         .ciphers = {.is_set = true},
                                         .supported_load_balancer_types = {.is_set = true}};
-    for (size_t i = 0; i < ARRAY_COUNT(versions); i++) {
-        if ((versions[i].versions & policies[index].versions) != 0) {
-            push_version(a, &policy->ssl_protocols, versions[i].name);
+    for (size_t i = 0; i < 4; i++) {
+        if ((from->versions >> i & 1) != 0) {
+            push_version(a, &policy->ssl_protocols, tlspol_version_name(i));
         }
     }
-    for (size_t i = 0; i < ARRAY_COUNT(ciphers); i++) {
-        if ((ciphers[i].sets & policies[index].ciphers) != 0) {
-            push_cipher(a, &policy->ciphers, ciphers[i].name);
+    for (size_t i = 0; i < tlspol_cipher_count(); i++) {
+        const struct tlspol_cipher *cipher = tlspol_cipher_at(i);
+        if ((cipher->set & from->sets) != 0) {
+            push_cipher(a, &policy->ciphers, cipher->name);
         }
     }
     push_text(a, &policy->supported_load_balancer_types, STR("application"));
@@ -154,8 +59,8 @@ static enum err cut_table(struct op *op, const char *list_name, size_t entry_cou
                                      .max_count = 400,
                                      .bad_token = &elbv2_validation_error,
                                      .bad_token_text = "The marker is not valid"};
-    struct str keys[POLICIES_MAX];
-    CHECK(entry_count <= POLICIES_MAX);
+    struct str keys[TLSPOL_POLICIES_MAX];
+    CHECK(entry_count <= TLSPOL_POLICIES_MAX);
     for (size_t i = 0; i < entry_count; i++) {
         keys[i] = arena_printf(&op->arena, "%04zu", i);
     }
@@ -173,22 +78,22 @@ enum err elbv2_describe_ssl_policies(struct op *op, struct elbv2 *e,
         return ERR_OK;
     }
     for (size_t i = 0; i < in->names.count; i++) {
-        size_t index = find_policy(in->names.items[i]);
-        if (index == ARRAY_COUNT(policies)) {
+        const struct tlspol *policy = tlspol_find(in->names.items[i]);
+        if (policy == NULL) {
             return op_fail_as(op, ERR_NOT_FOUND, &elbv2_error_ssl_policy_not_found_exception,
                               "One or more SSL policies not found");
         }
-        push_policy(&op->arena, index, &ret->ssl_policies);
+        push_policy(&op->arena, policy, &ret->ssl_policies);
     }
     if (in->names.count > 0) {
         return ERR_OK;
     }
     size_t from = 0;
     size_t to = 0;
-    TRY(cut_table(op, "elbv2.ssl_policies", ARRAY_COUNT(policies), in->marker, in->page_size, &from,
-                  &to, &ret->next_marker));
+    TRY(cut_table(op, "elbv2.ssl_policies", tlspol_count(), in->marker, in->page_size, &from, &to,
+                  &ret->next_marker));
     for (size_t i = from; i < to; i++) {
-        push_policy(&op->arena, i, &ret->ssl_policies);
+        push_policy(&op->arena, tlspol_at(i), &ret->ssl_policies);
     }
     return ERR_OK;
 }

@@ -10,6 +10,7 @@
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
+#include "svc/elbv2/transforms.h"
 
 static const struct page_rules pages = {.list_name = "elbv2.rules",
                                         .default_count = 400,
@@ -31,15 +32,6 @@ static void push_rule(struct arena *a, struct elbv2_rules *to, const struct elbv
     item->is_default = OPT_BOOL(is_default(rule));
 }
 
-static enum err refuse_transforms(struct op *op, size_t count)
-{
-    if (count == 0) {
-        return ERR_OK;
-    }
-    return op_fail_as(op, ERR_UNSUPPORTED, &elbv2_error_operation_not_permitted_exception,
-                      "Transforms are not supported by this engine");
-}
-
 static enum err refuse_priority(struct op *op, int32_t priority)
 {
     return op_fail_as(op, ERR_EXISTS, &elbv2_error_priority_in_use_exception,
@@ -59,9 +51,26 @@ static enum err get_place(struct op *op, struct elbv2 *e, struct str listener_ar
 
 /* ---- create --------------------------------------------------------------------------------- */
 
+/* AWS's quota, unless the load balancer's attribute says otherwise: the engine has no console where
+ * one could ask for more. */
+static enum err get_quota(struct op *op, struct elbv2 *e, struct str lb_arn, uint64_t *ret)
+{
+    struct engine_elb_more more = {0};
+    TRY(elbv2_get_more(op, e, lb_arn, &more));
+    *ret = ELBV2_RULES_MAX;
+    for (size_t i = 0; i < more.attributes.count; i++) {
+        if (STR_IS(more.attributes.items[i].key, "hitless.rules_max")) {
+            (void)str_parse_u64(more.attributes.items[i].value, ELBV2_RULES_SETTABLE_MAX, ret);
+        }
+    }
+    return ERR_OK;
+}
+
 /* Default rules do not count. */
 static enum err check_quota(struct op *op, struct elbv2 *e, struct str lb_arn)
 {
+    uint64_t quota = 0;
+    TRY(get_quota(op, e, lb_arn, &quota));
     struct store_items listeners = {0};
     TRY(store_list(op, e->store, &elbv2_kind_listener, &(struct store_range){.parent = lb_arn},
                    &listeners));
@@ -72,9 +81,10 @@ static enum err check_quota(struct op *op, struct elbv2 *e, struct str lb_arn)
                         &(struct store_range){.parent = listeners.items[i].key}, &rules));
         count += rules - (rules > 0);
     }
-    if (count >= ELBV2_RULES_MAX) {
+    if (count >= quota) {
         return op_fail_as(op, ERR_LIMIT, &elbv2_error_too_many_rules_exception,
-                          "You have reached the maximum number of rules: %d", ELBV2_RULES_MAX);
+                          "You have reached the maximum number of rules: %llu",
+                          (unsigned long long)quota);
     }
     return ERR_OK;
 }
@@ -110,7 +120,7 @@ enum err elbv2_create_rule(struct op *op, struct elbv2 *e, const struct elbv2_cr
         .is_default = OPT_BOOL(false),
     };
     struct tags tags = TAGS_FROM(&op->arena, in->tags);
-    TRY(refuse_transforms(op, in->transforms.count));
+    TRY(elbv2_check_transforms(op, &in->transforms, &rule.transforms));
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, e->store, &tx));
     TRY(get_place(op, e, in->listener_arn, &lb, &place));
@@ -188,7 +198,6 @@ enum err elbv2_modify_rule(struct op *op, struct elbv2 *e, const struct elbv2_mo
     struct elbv2_load_balancer lb = {0};
     struct elbv2_action_place place = {0};
     struct elbv2_rule rule = {0};
-    TRY(refuse_transforms(op, in->transforms.count));
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, e->store, &tx));
     TRY(elbv2_get_rule(op, e, in->rule_arn, &rule));
@@ -197,8 +206,16 @@ enum err elbv2_modify_rule(struct op *op, struct elbv2 *e, const struct elbv2_mo
                           "Default rule '%.*s' cannot be modified", STR_ARG(rule.rule_arn));
     }
     TRY(get_place(op, e, elbv2_listener_arn_of(op, rule.rule_arn), &lb, &place));
-    if (in->conditions.count == 0 && in->actions.count == 0) {
+    bool resets = OPT_OR(in->reset_transforms, false);
+    if (in->conditions.count == 0 && in->actions.count == 0 && in->transforms.count == 0 &&
+        !resets) {
         return elbv2_invalid(op, "Either conditions or actions must be specified");
+    }
+    if (resets && in->transforms.count > 0) {
+        return elbv2_invalid(op, "You cannot specify both Transforms and ResetTransforms");
+    }
+    if (resets || in->transforms.count > 0) {
+        TRY(elbv2_check_transforms(op, &in->transforms, &rule.transforms));
     }
     if (in->conditions.count > 0) {
         TRY(elbv2_check_conditions(op, &in->conditions, &rule.conditions));

@@ -7,6 +7,7 @@
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/secure.h"
 #include "svc/elbv2/targets.h"
 
 /* A snapshot is put together of parts, one a target group and one a listener with its rules. Each
@@ -39,6 +40,7 @@ struct part_weight {
 static void free_part(struct part *part)
 {
     list_remove(&part->link);
+    elbv2_secure_clear(&part->listener);
     arena_fini(&part->arena);
     mem_free(part->arn_memory);
     mem_free(part);
@@ -256,8 +258,11 @@ static struct lbconf_pairs pairs_of(struct arena *a,
 static struct lbconf_condition condition_of(struct arena *a,
                                             const struct elbv2_rule_condition *from)
 {
-    struct lbconf_condition to = {.field = from->field, .values = texts_of(&from->values)};
+    struct lbconf_condition to = {.field = from->field,
+                                  .values = texts_of(&from->values),
+                                  .regex_values = texts_of(&from->regex_values)};
     if (from->http_header_config != NULL) {
+        to.regex_values = texts_of(&from->http_header_config->regex_values);
         to.header_name = from->http_header_config->http_header_name;
         to.values = texts_of(&from->http_header_config->values);
     }
@@ -315,6 +320,19 @@ static struct lbconf_action action_of(struct arena *a, const struct elbv2_action
     return to;
 }
 
+/* The one rewrite that a transform has. */
+static struct lbconf_transform transform_of(const struct elbv2_rule_transform *from)
+{
+    bool is_url = from->type == ELBV2_TRANSFORM_TYPE_ENUM_URL_REWRITE;
+    const struct elbv2_rewrite_config *rewrite =
+        is_url ? &from->url_rewrite_config->rewrites.items[0]
+               : &from->host_header_rewrite_config->rewrites.items[0];
+    return (struct lbconf_transform){
+        .type = str_of(shape_enum_name(&shape_elbv2_transform_type_enum, (int)from->type)),
+        .regex = rewrite->regex,
+        .replace = rewrite->replace};
+}
+
 static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from)
 {
     struct lbconf_rule to = {.arn = from->rule_arn,
@@ -330,6 +348,12 @@ static struct lbconf_rule rule_of(struct arena *a, const struct elbv2_rule *from
     to.actions.items = ARENA_ARRAY(a, struct lbconf_action, from->actions.count);
     for (size_t i = 0; i < from->actions.count; i++) {
         to.actions.items[i] = action_of(a, &from->actions.items[i]);
+    }
+    to.transforms.is_set = true;
+    to.transforms.count = from->transforms.count;
+    to.transforms.items = ARENA_ARRAY(a, struct lbconf_transform, from->transforms.count);
+    for (size_t i = 0; i < from->transforms.count; i++) {
+        to.transforms.items[i] = transform_of(&from->transforms.items[i]);
     }
     return to;
 }
@@ -397,10 +421,12 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
     };
     add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
+    TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
     for (size_t i = 0; i < rules.count; i++) {
         built.rules.items[i] = rule_of(&op->arena, &rules.items[i]);
     }
     shape_copy(&part->arena, &shape_lbconf_listener, &built, &part->listener);
+    elbv2_secure_clear(&built);
     collect_weights(part, &rules);
     return ERR_OK;
 }
@@ -457,6 +483,7 @@ static bool refresh(struct elbv2 *e, struct part *part)
     if (!part->is_listener && old.is_there) {
         forget_gone(&op, e, &old.group.targets, part);
     }
+    elbv2_secure_clear(&old.listener);
     arena_fini(&old.arena);
     return true;
 }
@@ -536,6 +563,22 @@ static void gather_listeners(struct elbv2 *e, struct arena *a, const struct map 
     }
 }
 
+/* Without them when they cannot be read: then a certificate waits, and traffic does not. */
+static void gather_challenges(struct op *op, struct elbv2 *e, struct lbconf_acme_challenges *to)
+{
+    struct port_challenges found = {0};
+    const struct port_certificates *port = &e->options.certificates;
+    if (port->list_challenges(port->self, op, &found) != ERR_OK) {
+        log_error("elbv2", "could not read the challenges of certificates: %s", op->note.text);
+        return;
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        *ARENA_PUSH(&op->arena, to) = (struct lbconf_acme_challenge){
+            .token = found.items[i].token, .answer = found.items[i].answer};
+        to->is_set = true;
+    }
+}
+
 static void send(struct elbv2 *e)
 {
     auto_op struct op op;
@@ -545,6 +588,7 @@ static void send(struct elbv2 *e)
     map_init(&indexes);
     gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);
     gather_listeners(e, &op.arena, &indexes, &snapshot.target_groups, &snapshot.listeners);
+    gather_challenges(&op, e, &snapshot.acme_challenges);
     map_fini(&indexes);
     e->options.host.publish(e->options.host.self, &snapshot);
 }

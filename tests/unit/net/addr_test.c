@@ -2,6 +2,8 @@
 #include "net/addr.h"
 #include "test.h"
 
+#include <arpa/inet.h>
+
 TEST(addresses_that_are_whole_are_parsed_and_written_the_same)
 {
     static const struct {
@@ -116,4 +118,20 @@ TEST(an_unnamed_unix_peer_is_written_without_a_path)
     un.sun_family = AF_APPLETALK;
     EXPECT(!net_addr_from_sockaddr((const struct sockaddr *)&un, sizeof(un), &addr));
     EXPECT(!net_addr_from_sockaddr((const struct sockaddr *)&un, 1, &addr));
+}
+
+TEST(ipv4_is_written_as_inet_ntop_writes_it)
+{
+    char ours[NET_ADDR_TEXT_BYTES_MAX];
+    char theirs[NET_ADDR_TEXT_BYTES_MAX];
+    for (uint32_t i = 0; i < 100000; i++) {
+        uint32_t bits = i * 2654435761u; /* spread over all addresses */
+        struct net_addr addr = {.len = sizeof(addr.v4)};
+        addr.v4.sin_family = AF_INET;
+        memcpy(&addr.v4.sin_addr, &bits, sizeof(bits));
+        size_t len = net_addr_format_host(&addr, ours);
+        REQUIRE(inet_ntop(AF_INET, &bits, theirs, sizeof(theirs)) != NULL);
+        REQUIRE_EQ(len, strlen(theirs));
+        REQUIRE(strcmp(ours, theirs) == 0);
+    }
 }

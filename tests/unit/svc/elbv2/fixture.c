@@ -43,6 +43,36 @@ static void weights_published(void *self)
     f->weights_published_count++;
 }
 
+static enum err check_certificate(void *self, struct op *op, struct str arn)
+{
+    (void)self;
+    if (str_ends_with(arn, STR("-pending"))) {
+        return op_fail(op, ERR_STATE, "it is not issued yet");
+    }
+    return str_ends_with(arn, STR("-gone"))
+               ? op_fail(op, ERR_NOT_FOUND, "there is no such certificate")
+               : ERR_OK;
+}
+
+static enum err find_certificate(void *self, struct op *op, struct str arn,
+                                 struct port_certificate *ret)
+{
+    struct fixture *f = self;
+    TRY(check_certificate(self, op, arn));
+    ret->chain_pem =
+        arena_printf(&op->arena, "chain %zu of %.*s", f->certificate_edition, STR_ARG(arn));
+    ret->key_pem = arena_printf(&op->arena, "key of %.*s", STR_ARG(arn));
+    return ERR_OK;
+}
+
+static enum err list_challenges(void *self, struct op *op, struct port_challenges *ret)
+{
+    struct fixture *f = self;
+    (void)op;
+    *ret = (struct port_challenges){.items = &f->challenge, .count = f->challenge_count};
+    return ERR_OK;
+}
+
 static void start(struct fixture *f, const char *hosts_path, struct str lb_address)
 {
     struct elbv2_options options = {
@@ -52,6 +82,10 @@ static void start(struct fixture *f, const char *hosts_path, struct str lb_addre
         .hosts_path = hosts_path,
         .hosts_mark = STR("unit-test"),
         .host = {.self = f, .publish = publish, .wake = wake},
+        .certificates = {.self = f,
+                         .find = find_certificate,
+                         .check = check_certificate,
+                         .list_challenges = list_challenges},
         .wakes = {.self = f,
                   .alarm_changed = alarm_changed,
                   .target_changed = target_changed,

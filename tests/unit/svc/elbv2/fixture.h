@@ -23,6 +23,10 @@ struct fixture {
     size_t target_changed_count;
     size_t weights_published_count;
     char changed_group[256];
+
+    size_t certificate_edition; /* in the chain that the certificates' owner gives */
+    struct port_challenge challenge;
+    size_t challenge_count;
 };
 
 #define FIXTURE AUTO(fixture_close) struct fixture f

@@ -512,9 +512,18 @@ TEST(conditions_that_aws_would_refuse_are_refused)
     EXPECT_STR(str_of(refuse_condition(&f, &s, twice, 2)), "ValidationError");
     EXPECT_STR(str_of(refuse_condition(&f, &s, NULL, 0)), "ValidationError");
     EXPECT_NOTE(f, "A rule must have at least one condition");
-    struct elbv2_path_pattern_condition_config regex = {.regex_values = {six, 1, true}};
+    struct str ahead = STR("^/a(?=b)");
+    struct elbv2_path_pattern_condition_config regex = {.regex_values = {&ahead, 1, true}};
     struct elbv2_rule_condition r = {.field = STR("path-pattern"), .path_pattern_config = &regex};
-    EXPECT_STR(str_of(refuse_condition(&f, &s, &r, 1)), "OperationNotPermitted");
+    EXPECT_STR(str_of(refuse_condition(&f, &s, &r, 1)), "ValidationError");
+    EXPECT_NOTE(f, "Condition regex value is not valid: the regular expression '^/a(?=b)' uses a "
+                   "lookahead, which rules do not support");
+    regex.regex_values = (struct elbv2_list_of_string){six, 6, true};
+    EXPECT_STR(str_of(refuse_condition(&f, &s, &r, 1)), "ValidationError");
+    EXPECT_NOTE(f, "A rule can only have '5' condition values");
+    struct elbv2_rule_condition method = {.field = STR("http-request-method"),
+                                          .regex_values = {six, 1, true}};
+    EXPECT_STR(str_of(refuse_condition(&f, &s, &method, 1)), "ValidationError");
     struct elbv2_rule_condition header = {.field = STR("http-header"), .values = {six, 1, true}};
     EXPECT_STR(str_of(refuse_condition(&f, &s, &header, 1)), "ValidationError");
 }

@@ -1,0 +1,98 @@
+/* Opening, the port to the users of certificates, the table of operations. */
+
+#include "svc/acm/acm.h"
+
+#include "base/mem.h"
+#include "svc/acm/service.h"
+
+enum err acm_open(struct op *op, const struct acm_config *config, struct acm **ret_acm)
+{
+    (void)op;
+    struct acm *acm = MEM_NEW(struct acm);
+    arena_init(&acm->arena);
+    acm->config = *config;
+    acm->config.account = arena_str(&acm->arena, config->account);
+    *ret_acm = acm;
+    return ERR_OK;
+}
+
+void acm_start(struct acm *acm)
+{
+    (void)acm;
+}
+
+void acm_close(struct acm *acm)
+{
+    arena_fini(&acm->arena);
+    mem_wipe(acm, sizeof(*acm));
+}
+
+/* ---- the port -------------------------------------------------------------------------------- */
+
+static enum err get_usable(struct op *op, struct acm *acm, struct str arn,
+                           struct engine_acm_certificate *ret)
+{
+    enum err result = acm_get(op, acm, arn, ret);
+    if (result == ERR_INPUT) { /* another service's: there is none such here */
+        return ERR_NOT_FOUND;
+    }
+    TRY(result);
+    if (!acm_is_usable(ret)) {
+        return op_fail(op, ERR_STATE, "certificate \"%.*s\" is not issued", STR_ARG(arn));
+    }
+    return ERR_OK;
+}
+
+static enum err find(void *self, struct op *op, struct str arn, struct port_certificate *ret)
+{
+    struct acm *acm = self;
+    struct engine_acm_certificate row = {0};
+    struct str key = STR_NONE;
+    TRY(get_usable(op, acm, arn, &row));
+    TRY(acm_open_key(op, acm, arn, row.sealed_key, &key));
+    ret->chain_pem =
+        arena_printf(&op->arena, "%.*s%.*s", STR_ARG(row.certificate_pem), STR_ARG(row.chain_pem));
+    ret->key_pem = key;
+    return ERR_OK;
+}
+
+static enum err check(void *self, struct op *op, struct str arn)
+{
+    struct engine_acm_certificate row = {0};
+    TRY(get_usable(op, self, arn, &row));
+    if (row.detail->key_algorithm == ACM_KEY_ALGORITHM_RSA_1024) {
+        return op_fail(op, ERR_STATE, "the key of certificate \"%.*s\" has 1024 bits: too few",
+                       STR_ARG(arn));
+    }
+    return ERR_OK;
+}
+
+static enum err list_challenges(void *self, struct op *op, struct port_challenges *ret)
+{
+    (void)self;
+    (void)op;
+    *ret = (struct port_challenges){0};
+    return ERR_OK;
+}
+
+struct port_certificates acm_port_certificates(struct acm *acm)
+{
+    return (struct port_certificates){
+        .self = acm, .find = find, .check = check, .list_challenges = list_challenges};
+}
+
+const struct acm_handlers acm_handlers = {
+    .import_certificate = acm_do_import_certificate,
+    .describe_certificate = acm_do_describe_certificate,
+    .get_certificate = acm_do_get_certificate,
+    .list_certificates = acm_do_list_certificates,
+    .delete_certificate = acm_do_delete_certificate,
+    .export_certificate = acm_do_export_certificate,
+    .resend_validation_email = acm_do_resend_validation_email,
+    .update_certificate_options = acm_do_update_certificate_options,
+    .get_account_configuration = acm_do_get_account_configuration,
+    .put_account_configuration = acm_do_put_account_configuration,
+    .add_tags_to_certificate = acm_do_add_tags_to_certificate,
+    .remove_tags_from_certificate = acm_do_remove_tags_from_certificate,
+    .list_tags_for_certificate = acm_do_list_tags_for_certificate,
+};

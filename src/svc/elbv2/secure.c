@@ -1,0 +1,208 @@
+#include "svc/elbv2/secure.h"
+
+#include "base/log.h"
+#include "svc/common/arn.h"
+#include "svc/elbv2/rows.h"
+#include "svc/elbv2/state.h"
+
+#include <string.h>
+
+/* The API has it only in the older service's model; it answers with it all the same. */
+static const struct err_public unsupported_certificate = {.code = "UnsupportedCertificate",
+                                                          .http_status = 400};
+
+bool elbv2_is_secure(const struct elbv2_listener *listener)
+{
+    return listener->protocol == ELBV2_PROTOCOL_ENUM_HTTPS ||
+           listener->protocol == ELBV2_PROTOCOL_ENUM_TLS;
+}
+
+/* ---- what a client names -------------------------------------------------------------------- */
+
+enum err elbv2_check_certificate(struct op *op, struct elbv2 *e, struct str text)
+{
+    struct arn arn = {0};
+    struct str tail = STR_NONE;
+    bool is_fine =
+        arn_parse(text, &arn) &&
+        ((STR_IS(arn.service, "acm") && arn_tail(&arn, STR("certificate/"), &tail)) ||
+         (STR_IS(arn.service, "iam") && arn_tail(&arn, STR("server-certificate/"), &tail)));
+    if (!is_fine) {
+        return elbv2_invalid(op, "Certificate ARN '%.*s' is not valid", STR_ARG(text));
+    }
+    const struct port_certificates *port = &e->options.certificates;
+    enum err result = port->check(port->self, op, text);
+    if (result == ERR_NOT_FOUND) {
+        op_note_clear(op);
+        return op_fail_as(op, ERR_NOT_FOUND, &elbv2_error_certificate_not_found_exception,
+                          "Certificate '%.*s' not found", STR_ARG(text));
+    }
+    if (result == ERR_STATE) {
+        op_note_clear(op);
+        return op_fail_as(op, ERR_STATE, &unsupported_certificate,
+                          "The certificate '%.*s' must have a fully-qualified domain name, a "
+                          "supported signature, and a supported key size.",
+                          STR_ARG(text));
+    }
+    return result;
+}
+
+/* ---- what the data plane is told ------------------------------------------------------------ */
+
+static enum err push(struct op *op, struct elbv2 *e, struct str arn, struct lbconf_certificates *to)
+{
+    struct port_certificate found = {0};
+    const struct port_certificates *port = &e->options.certificates;
+    TRY(port->find(port->self, op, arn, &found));
+    *ARENA_PUSH(&op->arena, to) = (struct lbconf_certificate){
+        .arn = arn, .chain_pem = found.chain_pem, .key_pem = found.key_pem};
+    to->is_set = true;
+    return ERR_OK;
+}
+
+static enum err fill_default(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
+                             struct lbconf_certificates *to)
+{
+    if (listener->certificates.count == 0) {
+        return op_fail(op, ERR_UNSUPPORTED, "it has no certificate");
+    }
+    enum err result = push(op, e, listener->certificates.items[0].certificate_arn, to);
+    return result == ERR_NOT_FOUND || result == ERR_STATE ? ERR_UNSUPPORTED : result;
+}
+
+/* One that is gone is passed over: the others serve on. */
+static enum err fill_others(struct op *op, struct elbv2 *e, const struct engine_texts *arns,
+                            struct lbconf_certificates *to)
+{
+    for (size_t i = 0; i < arns->count; i++) {
+        enum err result = push(op, e, arns->items[i], to);
+        if (result == ERR_NOT_FOUND || result == ERR_STATE) {
+            log_warn("elbv2", "a listener's certificate is not offered: %s", op->note.text);
+            op_note_clear(op);
+            continue;
+        }
+        TRY(result);
+    }
+    return ERR_OK;
+}
+
+enum err elbv2_secure_fill(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
+                           const struct engine_elb_more *more, struct lbconf_listener *to)
+{
+    if (!elbv2_is_secure(listener)) {
+        return ERR_OK;
+    }
+    to->ssl_policy = listener->ssl_policy;
+    enum err result = fill_default(op, e, listener, &to->certificates);
+    if (result == ERR_OK) {
+        result = fill_others(op, e, &more->certificates, &to->certificates);
+    }
+    if (result != ERR_OK) {
+        elbv2_secure_clear(to);
+    }
+    return result;
+}
+
+void elbv2_secure_clear(const struct lbconf_listener *listener)
+{
+    for (size_t i = 0; i < listener->certificates.count; i++) {
+        struct str key = listener->certificates.items[i].key_pem;
+        explicit_bzero((void *)(uintptr_t)key.ptr, key.len);
+    }
+}
+
+/* ---- who uses a certificate ----------------------------------------------------------------- */
+
+static enum err has_certificate(struct op *op, struct elbv2 *e,
+                                const struct elbv2_listener *listener, struct str arn, bool *ret)
+{
+    struct engine_elb_more more = {0};
+    TRY(elbv2_get_more(op, e, listener->listener_arn, &more));
+    *ret = listener->certificates.count > 0 &&
+           str_equal(listener->certificates.items[0].certificate_arn, arn);
+    for (size_t i = 0; i < more.certificates.count && !*ret; i++) {
+        *ret = str_equal(more.certificates.items[i], arn);
+    }
+    return ERR_OK;
+}
+
+typedef void (*user_fn)(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
+                        struct port_arns *to);
+
+static enum err each_user(struct op *op, struct elbv2 *e, struct str certificate_arn, user_fn fn,
+                          struct port_arns *to)
+{
+    struct store_items items = {0};
+    TRY(store_list(op, e->store, &elbv2_kind_listener, &(struct store_range){0}, &items));
+    for (size_t i = 0; i < items.count; i++) {
+        bool has = false;
+        TRY(has_certificate(op, e, items.items[i].value, certificate_arn, &has));
+        if (has) {
+            fn(op, e, items.items[i].value, to);
+        }
+    }
+    return ERR_OK;
+}
+
+static void add_load_balancer(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
+                              struct port_arns *to)
+{
+    (void)e;
+    for (size_t i = 0; i < to->count; i++) {
+        if (str_equal(to->items[i], listener->load_balancer_arn)) {
+            return;
+        }
+    }
+    struct str *items = ARENA_ARRAY(&op->arena, struct str, to->count + 1);
+    if (to->count > 0) {
+        memcpy(items, to->items, to->count * sizeof(*items));
+    }
+    items[to->count++] = listener->load_balancer_arn;
+    to->items = items;
+}
+
+static enum err list_users(void *self, struct op *op, struct str certificate_arn,
+                           struct port_arns *ret)
+{
+    struct port_arns found = {0};
+    TRY(each_user(op, self, certificate_arn, add_load_balancer, &found));
+    *ret = found;
+    return ERR_OK;
+}
+
+static bool is_published(void *self)
+{
+    const struct elbv2 *e = self;
+    return !e->is_dirty && e->heard_version == e->version;
+}
+
+struct port_certificate_users elbv2_certificate_users(struct elbv2 *e)
+{
+    return (struct port_certificate_users){
+        .self = e, .list_users = list_users, .is_published = is_published};
+}
+
+/* ---- what changed --------------------------------------------------------------------------- */
+
+static void note(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
+                 struct port_arns *to)
+{
+    (void)op;
+    (void)to;
+    elbv2_note_listener(e, listener->listener_arn);
+}
+
+void elbv2_certificate_changed(struct elbv2 *e, struct str certificate_arn)
+{
+    auto_op struct op op;
+    elbv2_begin_op(e, certificate_arn, &op);
+    if (each_user(&op, e, certificate_arn, note, NULL) != ERR_OK) {
+        log_error("elbv2", "could not take over a changed certificate: %s", op.note.text);
+    }
+}
+
+void elbv2_challenges_changed(struct elbv2 *e)
+{
+    e->is_dirty = true;
+    elbv2_note_change(e);
+}

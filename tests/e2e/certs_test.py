@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Certificates with the stock clients: ACM's import and its checks, what HTTPS listeners make of them, trust
+stores, and certificates that an authority issues and renews over ACME (RFC 8555)."""
+import pathlib, re, tempfile
+
+from pki import Authority, new_key, openssl
+from rig import ACCOUNT, REGION, Engine, run_tests
+
+
+class Bench:
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hitless-certs-"))
+        self.root = Authority(self.folder, "Test Root")
+        self.middle = Authority(self.folder, "Test Middle", self.root)
+        self.engine = Engine()
+        self.acm = self.engine.client("acm")
+        self.elb = self.engine.client("elbv2")
+
+    def subnets(self):
+        return [s["SubnetId"] for s in self.engine.client("ec2").describe_subnets()["Subnets"]][:2]
+
+    def load_balancer(self, name):
+        return self.elb.create_load_balancer(Name=name, Subnets=self.subnets())["LoadBalancers"][0]
+
+    def put(self, *names, **options):
+        pem, key = self.middle.issue(*names, **options)
+        return self.acm.import_certificate(Certificate=pem.read_bytes(), PrivateKey=key.read_bytes(),
+                                           CertificateChain=self.middle.path.read_bytes())["CertificateArn"]
+
+    def show_log(self):
+        self.engine.show_log()
+
+    def close(self):
+        import shutil
+        self.engine.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def refused(call, code, words=""):
+    from botocore.exceptions import ClientError
+    try:
+        call()
+    except ClientError as problem:
+        assert problem.response["Error"]["Code"] == code, problem
+        assert words in problem.response["Error"]["Message"], problem
+        return
+    raise AssertionError(f"not refused with {code}")
+
+
+FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "MessageBody": "hello"}}]
+
+
+def test_the_aws_cli_imports_and_describes_a_certificate(b):
+    pem, key = b.middle.issue("shop.example.com", "www.shop.example.com")
+    arn = b.engine.aws("acm", "import-certificate", "--certificate", f"fileb://{pem}", "--private-key", f"fileb://{key}",
+                       "--certificate-chain", f"fileb://{b.middle.path}", "--tags", "Key=team,Value=shop")["CertificateArn"]
+    assert re.fullmatch(rf"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/[0-9a-f-]{{36}}", arn), arn
+    told = b.engine.aws("acm", "describe-certificate", "--certificate-arn", arn)["Certificate"]
+    assert told["DomainName"] == "shop.example.com", told
+    assert told["SubjectAlternativeNames"] == ["shop.example.com", "www.shop.example.com"], told
+    assert told["Status"] == "ISSUED" and told["Type"] == "IMPORTED" and told["InUseBy"] == [], told
+    assert told["RenewalEligibility"] == "INELIGIBLE" and told["KeyAlgorithm"] == "EC_prime256v1", told
+    assert told["SignatureAlgorithm"] == "SHA256WITHECDSA" and told["Issuer"] == "Test", told
+    assert told["Subject"] == "CN=shop.example.com", told
+    serial = openssl("x509", "-in", pem, "-noout", "-serial").strip().split("=")[1].lower()
+    assert told["Serial"].replace(":", "") == serial, (told["Serial"], serial)
+    assert {"Name": "DIGITAL_SIGNATURE"} in told["KeyUsages"], told
+    assert told["ExtendedKeyUsages"] == [{"Name": "TLS_WEB_SERVER_AUTHENTICATION", "OID": "1.3.6.1.5.5.7.3.1"}], told
+    assert {"NotBefore", "NotAfter", "CreatedAt", "ImportedAt"} <= set(told), told
+    tags = b.engine.aws("acm", "list-tags-for-certificate", "--certificate-arn", arn)["Tags"]
+    assert tags == [{"Key": "team", "Value": "shop"}], tags
+    got = b.engine.aws("acm", "get-certificate", "--certificate-arn", arn)
+    assert got["Certificate"].strip() in pem.read_text() and got["CertificateChain"].strip() in b.middle.path.read_text()
+    listed = b.engine.aws("acm", "list-certificates", "--includes", "keyTypes=EC_prime256v1")["CertificateSummaryList"]
+    assert [c["CertificateArn"] for c in listed] == [arn], listed
+    assert b.acm.list_certificates()["CertificateSummaryList"] == []  # as AWS: RSA of 1024 and 2048 bits only
+    b.engine.aws("acm", "delete-certificate", "--certificate-arn", arn)
+    refused(lambda: b.acm.describe_certificate(CertificateArn=arn), "ResourceNotFoundException", "Could not find certificate")
+
+
+def test_what_acm_refuses_to_import(b):
+    pem, key = b.middle.issue("bad.example.com")
+    other_pem, other_key = b.middle.issue("other.example.com")
+    chain, root = b.middle.path.read_bytes(), b.root.path.read_bytes()
+
+    def take(certificate=None, private_key=None, certificate_chain=chain, **more):
+        more.update({"CertificateChain": certificate_chain} if certificate_chain else {})
+        return lambda: b.acm.import_certificate(Certificate=certificate or pem.read_bytes(),
+                                                PrivateKey=private_key or key.read_bytes(), **more)
+
+    refused(take(private_key=other_key.read_bytes()), "ValidationException", "do not match")
+    refused(take(certificate=pem.read_bytes() + chain), "ValidationException", "more than one certificate")
+    refused(take(certificate=b"nonsense"), "ValidationException", "PEM")
+    refused(take(private_key=b"nonsense"), "ValidationException", "private key")
+    refused(take(certificate_chain=root), "ValidationException", "Could not validate the certificate with the certificate chain")
+    refused(take(certificate_chain=root + chain), "ValidationException", "Could not validate the certificate")
+    refused(take(certificate_chain=None), "ValidationException", "not a valid self signed")
+    locked = b.folder / "locked.key"
+    openssl("pkcs8", "-topk8", "-in", key, "-out", locked, "-passout", "pass:secret")
+    refused(take(private_key=locked.read_bytes()), "ValidationException", "encrypted")
+    odd, odd_key = b.folder / "odd.pem", new_key(b.folder / "odd.key", "ed25519")
+    openssl("req", "-x509", "-key", odd_key, "-out", odd, "-subj", "/CN=odd.example.com", "-days", 3)
+    refused(take(certificate=odd.read_bytes(), private_key=odd_key.read_bytes(), certificate_chain=None),
+            "ValidationException", "The private key is not supported")
+    late, late_key = b.middle.issue("late.example.com", days=-1)
+    refused(take(certificate=late.read_bytes(), private_key=late_key.read_bytes()), "ValidationException", "expired")
+    take(certificate_chain=chain + root)()  # the root may be there
+    refused(lambda: b.acm.describe_certificate(CertificateArn="arn:aws:acm:eu-west-1:123456789012:nonsense/1"),
+            "InvalidArnException")
+
+
+def test_the_private_key_is_nowhere_in_clear(b):
+    pem, key = b.middle.issue("secret.example.com")
+    arn = b.acm.import_certificate(Certificate=pem.read_bytes(), PrivateKey=key.read_bytes(),
+                                   CertificateChain=b.middle.path.read_bytes())["CertificateArn"]
+    lines = [line for line in key.read_text().splitlines() if not line.startswith("-")]
+    for path in [*b.engine.state.glob("state.db*"), b.engine.log_path]:
+        assert lines[0].encode() not in path.read_bytes(), path
+    mode = (b.engine.state / "secret.key").stat().st_mode & 0o777
+    assert mode == 0o600, oct(mode)
+    refused(lambda: b.acm.export_certificate(CertificateArn=arn, Passphrase=b"passphrase"), "ValidationException",
+            "Certificate is not PRIVATE type and Export is not ENABLED")
+    b.acm.delete_certificate(CertificateArn=arn)
+
+
+def test_https_listeners_have_certificates_that_exist(b):
+    lb = b.load_balancer("certs")
+    first, second = b.put("one.example.com"), b.put("two.example.com")
+
+    def make(**options):
+        return b.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol="HTTPS", Port=8443,
+                                     DefaultActions=FIXED, **options)["Listeners"][0]
+
+    gone = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/00000000-0000-0000-0000-000000000000"
+    refused(lambda: make(), "ValidationError", "A certificate must be specified for HTTPS listeners")
+    refused(lambda: make(Certificates=[{"CertificateArn": gone}]), "CertificateNotFound", f"Certificate '{gone}' not found")
+    listener = make(Certificates=[{"CertificateArn": first}], SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+    arn = listener["ListenerArn"]
+    assert listener["SslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06", listener
+    assert listener["Certificates"] == [{"CertificateArn": first}], listener
+    assert listener["MutualAuthentication"]["Mode"] == "off", listener
+    b.elb.add_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": second}])
+    refused(lambda: b.elb.add_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": gone}]),
+            "CertificateNotFound")
+    told = b.elb.describe_listener_certificates(ListenerArn=arn)["Certificates"]
+    assert told == [{"CertificateArn": first, "IsDefault": True}, {"CertificateArn": second, "IsDefault": False}], told
+    for used in (first, second):
+        detail = b.acm.describe_certificate(CertificateArn=used)["Certificate"]
+        assert detail["InUseBy"] == [lb["LoadBalancerArn"]], detail
+        refused(lambda: b.acm.delete_certificate(CertificateArn=used), "ResourceInUseException", "is in use")
+    refused(lambda: b.elb.remove_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": first}]),
+            "OperationNotPermitted")
+    b.elb.remove_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": second}])
+    b.acm.delete_certificate(CertificateArn=second)
+    b.elb.delete_listener(ListenerArn=arn)
+    assert b.acm.describe_certificate(CertificateArn=first)["Certificate"]["InUseBy"] == []
+    b.acm.delete_certificate(CertificateArn=first)
+    b.elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
+
+
+def test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay(b):
+    pem, key = b.middle.issue("again.example.com")
+    chain = b.middle.path.read_bytes()
+    arn = b.acm.import_certificate(Certificate=pem.read_bytes(), PrivateKey=key.read_bytes(), CertificateChain=chain,
+                                   Tags=[{"Key": "a", "Value": "1"}])["CertificateArn"]
+    before = b.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+
+    def again(certificate, private_key, **more):
+        return b.acm.import_certificate(CertificateArn=arn, Certificate=certificate.read_bytes(),
+                                        PrivateKey=private_key.read_bytes(), CertificateChain=chain, **more)
+
+    newer = b.middle.issue("again.example.com", "more.example.com")
+    assert again(*newer)["CertificateArn"] == arn
+    after = b.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    assert after["Serial"] != before["Serial"] and after["CreatedAt"] == before["CreatedAt"], (before, after)
+    assert after["SubjectAlternativeNames"] == ["again.example.com", "more.example.com"], after
+    refused(lambda: again(*newer, Tags=[{"Key": "a", "Value": "2"}]), "ValidationException", "Tagging is not permitted")
+    refused(lambda: again(*b.middle.issue("again.example.com", kind="rsa2048")), "ValidationException", "key algorithm")
+    refused(lambda: again(*b.middle.issue("again.example.com", usage="clientAuth")), "ValidationException", "removed")
+    assert b.acm.list_tags_for_certificate(CertificateArn=arn)["Tags"] == [{"Key": "a", "Value": "1"}]
+    b.acm.delete_certificate(CertificateArn=arn)
+
+
+if __name__ == "__main__":
+    run_tests([test_the_aws_cli_imports_and_describes_a_certificate, test_what_acm_refuses_to_import,
+               test_the_private_key_is_nowhere_in_clear, test_https_listeners_have_certificates_that_exist,
+               test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay], Bench)
