@@ -165,6 +165,10 @@ struct lb_h2 {
     struct lb_h2_watch watch;
     uint32_t stream_count;
     uint32_t request_count;
+    /* The last streams that ended; those that we ended first are negative, for what was on its way
+     * to us then is no error. */
+    int32_t ended[LB_H2_ENDED_KEPT];
+    uint32_t ended_count;
     bool is_in_head; /* the time for a head runs */
     bool is_noticed; /* GOAWAY with the highest stream id was sent */
     bool is_leaving; /* GOAWAY with the last one */
@@ -184,6 +188,7 @@ struct lb_stream {
     bool has_head;      /* all of the request's head is there */
     bool has_begun;     /* the exchange has seen it */
     bool has_ended;     /* END_STREAM came */
+    bool was_reset;     /* by the client */
     bool has_answered;  /* the final head is with nghttp2 */
     bool is_finished;   /* nothing more comes for the client */
     bool is_deferred;   /* nghttp2 waits for bytes */

@@ -25,6 +25,41 @@ static struct lb_stream *stream_of(nghttp2_session *session, int32_t id)
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
+/* HEADERS for a stream that is not open and not new. 0: they may have been on their way when we
+ * reset it. nghttp2 ignores them all. */
+static uint32_t error_of_late_head(const struct lb_h2 *h2, int32_t id)
+{
+    int32_t oldest = INT32_MAX;
+    size_t count = h2->ended_count < LB_H2_ENDED_KEPT ? h2->ended_count : LB_H2_ENDED_KEPT;
+    for (size_t i = 0; i < count; i++) {
+        int32_t ended = h2->ended[i];
+        if (ended == -id) {
+            return 0;
+        }
+        if (ended == id) {
+            return NGHTTP2_STREAM_CLOSED;
+        }
+        ended = ended < 0 ? -ended : ended;
+        oldest = ended < oldest ? ended : oldest;
+    }
+    return count == LB_H2_ENDED_KEPT && id < oldest ? 0 : NGHTTP2_PROTOCOL_ERROR;
+}
+
+/* What nghttp2 lets pass though RFC 9113, 5.1.1 and 6.3, does not. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *self)
+{
+    const struct lb_h2 *h2 = self;
+    uint32_t code = 0;
+    if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) {
+        code = NGHTTP2_PROTOCOL_ERROR;
+    } else if (hd->type == NGHTTP2_HEADERS &&
+               hd->stream_id <= nghttp2_session_get_last_proc_stream_id(session) &&
+               hd->stream_id > 0 && stream_of(session, hd->stream_id) == NULL) {
+        code = error_of_late_head(h2, hd->stream_id);
+    }
+    return code == 0 ? 0 : nghttp2_session_terminate_session(session, code);
+}
+
 /* The stream gets a code of our choice; nghttp2 would say INTERNAL_ERROR. */
 static int reset(nghttp2_session *session, int32_t id, uint32_t code)
 {
@@ -98,11 +133,12 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                    ? 0
                    : nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
-    if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) {
-        return 0;
-    }
     struct lb_stream *s = stream_of(session, frame->hd.stream_id);
     if (s == NULL) {
+        return 0;
+    }
+    s->was_reset = type == NGHTTP2_RST_STREAM;
+    if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) {
         return 0;
     }
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -128,14 +164,20 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
+static void note_ended(struct lb_h2 *h2, int32_t id)
+{
+    h2->ended[h2->ended_count++ % LB_H2_ENDED_KEPT] = id;
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *self)
 {
-    (void)self;
     struct lb_stream *s = stream_of(session, id);
     if (s == NULL) {
+        note_ended(self, -id);
         return 0;
     }
     s->is_closed = true;
+    note_ended(s->h2, s->has_ended || s->was_reset ? id : -id);
     struct lb_exchange *ex = s->client.exchange;
     if (ex != NULL && code == NGHTTP2_NO_ERROR && lb_stream_is_complete(s)) {
         lb_exchange_done(ex);
@@ -152,6 +194,10 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *s
     struct lb_h2 *h2 = self;
     uint8_t type = frame->hd.type;
     struct lb_stream *s = NULL;
+    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
+        /* RFC 9113, 6.9.2: after SETTINGS that overflow a window the connection ends */
+        return nghttp2_session_terminate_session(session, NGHTTP2_FLOW_CONTROL_ERROR);
+    }
     if (type == NGHTTP2_RST_STREAM) {
         s = stream_of(session, frame->hd.stream_id);
         bool is_their_fault =
@@ -195,6 +241,7 @@ static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 
 void lb_h2_front_callbacks(nghttp2_session_callbacks *to)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(to, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(to, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(to, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(to, on_invalid_header);

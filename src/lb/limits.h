@@ -74,6 +74,7 @@
 #define LB_H2_ODD_PER_SECOND 60
 #define LB_H2_RESET_COST     4
 #define LB_H2_TINY_WINDOW    64  /* bytes; smaller updates are odd */
+#define LB_H2_ENDED_KEPT     16  /* streams whose end a connection remembers */
 #define LB_H2_ACKS_MAX       256 /* answers to pings and settings that wait */
 /* Bytes of one stream that wait to be framed, before its other side is made to wait. */
 #define LB_H2_AHEAD_BYTES_MAX      ((size_t)64 * 1024)
