@@ -293,6 +293,8 @@ static enum err open_balancer(struct op *op, struct engine *e)
     struct elbv2_options options = {
         .store = e->store,
         .account = e->options->account,
+        .objects = arena_printf(&e->op.arena, "%.*s/s3", STR_ARG(e->options->state)),
+        .files = arena_printf(&e->op.arena, "%.*s/trust-stores", STR_ARG(e->options->state)),
         .lb_address = e->options->lb_address,
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
         .hosts_mark = state_mark(e),

@@ -107,6 +107,8 @@ static void tell_health(void *self, const struct lb_health_row *rows, size_t cou
             .reason = rows[i].reason,
             .description = rows[i].description,
             .inflight = OPT_I64((int64_t)rows[i].inflight_count),
+            .is_anomalous = OPT_BOOL(rows[i].is_anomalous),
+            .is_mitigated = OPT_BOOL(rows[i].is_mitigated),
         };
     }
     plane_send(&role->control, PLANE_HEALTH, &shape_lbconf_health, &message);

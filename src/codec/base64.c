@@ -1,5 +1,7 @@
 #include "codec/base64.h"
 
+#include "base/check.h"
+
 #define ALPHABET_COMMON "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 static struct str encode(struct arena *a, struct str bytes, const char *alphabet, bool is_padded)
@@ -30,6 +32,19 @@ static struct str encode(struct arena *a, struct str bytes, const char *alphabet
 struct str base64_encode(struct arena *a, struct str bytes)
 {
     return encode(a, bytes, ALPHABET_COMMON "+/", true);
+}
+
+void base64_encode_to(const uint8_t *bytes, size_t count, char *ret_text)
+{
+    static const char alphabet[] = ALPHABET_COMMON "+/";
+    CHECK(count % 3 == 0);
+    for (size_t i = 0; i < count; i += 3) {
+        uint32_t group = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
+        *ret_text++ = alphabet[group >> 18];
+        *ret_text++ = alphabet[(group >> 12) & 63];
+        *ret_text++ = alphabet[(group >> 6) & 63];
+        *ret_text++ = alphabet[group & 63];
+    }
 }
 
 struct str base64url_encode(struct arena *a, struct str bytes)
@@ -78,6 +93,27 @@ static bool decode(struct arena *a, struct str text, char digit_62, char digit_6
         return false;
     }
     *ret_bytes = str_make(to, len);
+    return true;
+}
+
+bool base64_decode_to(struct str text, uint8_t *ret_bytes)
+{
+    if (text.len % 4 != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i += 4) {
+        int group = 0;
+        for (size_t k = 0; k < 4; k++) {
+            int digit = digit_of(text.ptr[i + k], '+', '/');
+            if (digit < 0) {
+                return false;
+            }
+            group = group << 6 | digit;
+        }
+        *ret_bytes++ = (uint8_t)(group >> 16);
+        *ret_bytes++ = (uint8_t)(group >> 8);
+        *ret_bytes++ = (uint8_t)group;
+    }
     return true;
 }
 

@@ -18,7 +18,8 @@ enum h1_result {
 };
 
 /* ALB: compliant and acceptable requests pass; after an ambiguous one both connections are closed;
- * a severe one is answered with 400. A head that is H1_BAD is always severe. */
+ * a severe one is answered with 400. A head that is H1_BAD is severe, unless its status says that
+ * it is too large (400, 414) or asks for what we do not serve (501, 505). */
 enum h1_verdict { H1_COMPLIANT, H1_ACCEPTABLE, H1_AMBIGUOUS, H1_SEVERE };
 
 enum h1_reason {
@@ -87,6 +88,7 @@ struct h1_head {
     uint64_t content_length; /* with H1_LENGTH; also of a response to HEAD, with has_length */
     bool has_length;         /* a Content-Length was given and holds */
     bool is_keep_alive;      /* by version and Connection, and the framing allows it */
+    bool wants_keep_alive;   /* the same, whatever the verdict */
     bool has_upgrade;        /* Connection: upgrade, and an Upgrade field */
     bool is_websocket;       /* has_upgrade, and it says websocket alone */
     bool expects_continue;
@@ -99,7 +101,10 @@ struct h1_head {
     /* where the parser stands */
     uint8_t phase;
     bool has_bare_lf;
-    uint8_t te_count;
+    uint8_t te_count;      /* transfer codings */
+    bool is_chunked;       /* one of them is */
+    bool has_other_coding; /* neither chunked nor identity, or with parameters */
+    bool must_close;
     uint32_t lookalikes; /* bit of the name that a bad field looks like */
     size_t line_at;
     size_t fields_at;

@@ -6,7 +6,13 @@
 enum state {
     STATE_SIZE,
     STATE_BLANK, /* white space before an extension */
-    STATE_EXTENSION,
+    STATE_EXT_START,
+    STATE_EXT_NAME,
+    STATE_EXT_VALUE,
+    STATE_EXT_TOKEN,
+    STATE_EXT_QUOTED,
+    STATE_EXT_ESCAPE,
+    STATE_EXT_END, /* behind a quoted value */
     STATE_SIZE_LF,
     STATE_DATA,
     STATE_DATA_CR,
@@ -51,7 +57,7 @@ static enum state step_size(struct h1_chunked *c, char byte)
     case '\r':
         return STATE_SIZE_LF;
     case ';':
-        return STATE_EXTENSION;
+        return STATE_EXT_START;
     case ' ':
     case '\t':
         return STATE_BLANK;
@@ -60,21 +66,81 @@ static enum state step_size(struct h1_chunked *c, char byte)
     }
 }
 
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
 static enum state step_blank(char byte)
 {
     if (byte == ';') {
-        return STATE_EXTENSION;
+        return STATE_EXT_START;
     }
-    return byte == ' ' || byte == '\t' ? STATE_BLANK : STATE_BAD;
+    return is_blank(byte) ? STATE_BLANK : STATE_BAD;
 }
 
-/* Text up to CR: extensions, trailer values. */
-static enum state step_text(char byte, enum state same, enum state at_cr)
+static bool is_token(char byte)
+{
+    return h1_is_token[(unsigned char)byte];
+}
+
+/* What may follow an extension that is complete. */
+static enum state step_ext_end(char byte)
+{
+    if (byte == ';') {
+        return STATE_EXT_START;
+    }
+    return byte == '\r' ? STATE_SIZE_LF : STATE_BAD;
+}
+
+static enum state step_quoted(char byte)
+{
+    if (byte == '"') {
+        return STATE_EXT_END;
+    }
+    if (byte == '\\') {
+        return STATE_EXT_ESCAPE;
+    }
+    return h1_is_control((unsigned char)byte) && byte != '\t' ? STATE_BAD : STATE_EXT_QUOTED;
+}
+
+/* ";" name [ "=" ( token | quoted-string ) ], blanks only around the semicolon. Extensions are
+ * dropped, but one that is malformed may hide the end of the line from somebody. */
+static enum state step_ext_start(char byte)
+{
+    if (is_blank(byte)) {
+        return STATE_EXT_START;
+    }
+    return is_token(byte) ? STATE_EXT_NAME : STATE_BAD;
+}
+
+static enum state step_ext_name(char byte)
+{
+    if (byte == '=') {
+        return STATE_EXT_VALUE;
+    }
+    return is_token(byte) ? STATE_EXT_NAME : step_ext_end(byte);
+}
+
+static enum state step_ext_value(char byte)
+{
+    if (byte == '"') {
+        return STATE_EXT_QUOTED;
+    }
+    return is_token(byte) ? STATE_EXT_TOKEN : STATE_BAD;
+}
+
+static enum state step_escape(char byte)
+{
+    return h1_is_control((unsigned char)byte) && byte != '\t' ? STATE_BAD : STATE_EXT_QUOTED;
+}
+
+static enum state step_trailer_value(char byte)
 {
     if (byte == '\r') {
-        return at_cr;
+        return STATE_TRAILER_LF;
     }
-    return h1_is_control((unsigned char)byte) && byte != '\t' ? STATE_BAD : same;
+    return h1_is_control((unsigned char)byte) && byte != '\t' ? STATE_BAD : STATE_TRAILER_VALUE;
 }
 
 static enum state expect(char byte, char want, enum state next)
@@ -87,7 +153,7 @@ static enum state step_trailer_start(char byte)
     if (byte == '\r') {
         return STATE_END_LF;
     }
-    return h1_is_token[(unsigned char)byte] ? STATE_TRAILER_NAME : STATE_BAD;
+    return is_token(byte) ? STATE_TRAILER_NAME : STATE_BAD;
 }
 
 static enum state step_trailer_name(char byte)
@@ -95,7 +161,7 @@ static enum state step_trailer_name(char byte)
     if (byte == ':') {
         return STATE_TRAILER_VALUE;
     }
-    return h1_is_token[(unsigned char)byte] ? STATE_TRAILER_NAME : STATE_BAD;
+    return is_token(byte) ? STATE_TRAILER_NAME : STATE_BAD;
 }
 
 static enum state after_size(struct h1_chunked *c, char byte)
@@ -116,8 +182,20 @@ static enum state step(struct h1_chunked *c, char byte)
         return step_size(c, byte);
     case STATE_BLANK:
         return step_blank(byte);
-    case STATE_EXTENSION:
-        return step_text(byte, STATE_EXTENSION, STATE_SIZE_LF);
+    case STATE_EXT_START:
+        return step_ext_start(byte);
+    case STATE_EXT_NAME:
+        return step_ext_name(byte);
+    case STATE_EXT_VALUE:
+        return step_ext_value(byte);
+    case STATE_EXT_TOKEN:
+        return is_token(byte) ? STATE_EXT_TOKEN : step_ext_end(byte);
+    case STATE_EXT_QUOTED:
+        return step_quoted(byte);
+    case STATE_EXT_ESCAPE:
+        return step_escape(byte);
+    case STATE_EXT_END:
+        return step_ext_end(byte);
     case STATE_SIZE_LF:
         return after_size(c, byte);
     case STATE_DATA_CR:
@@ -129,7 +207,7 @@ static enum state step(struct h1_chunked *c, char byte)
     case STATE_TRAILER_NAME:
         return step_trailer_name(byte);
     case STATE_TRAILER_VALUE:
-        return step_text(byte, STATE_TRAILER_VALUE, STATE_TRAILER_LF);
+        return step_trailer_value(byte);
     case STATE_TRAILER_LF:
         return expect(byte, '\n', STATE_TRAILER_START);
     case STATE_END_LF:

@@ -213,7 +213,7 @@ static void judge_line(struct h1_head *h, const struct line *l, struct h1_field 
 static enum h1_result keep_line(struct h1_head *h, const struct line *l)
 {
     if (h->field_count == H1_FIELDS_MAX) {
-        return h1_refuse(h, H1_BAD_HEADER, 400);
+        return h1_decline(h, 400);
     }
     struct h1_field *f = &h->fields[h->field_count++];
     size_t end = l->end;
@@ -263,7 +263,7 @@ enum h1_result h1_parse_fields(struct h1_head *h, size_t count, size_t bytes_max
         struct line l = {0};
         enum h1_result r = scan_line(h, seen < line_limit ? seen : line_limit, &l);
         if (r == H1_MORE && seen >= line_limit) {
-            return h1_refuse(h, H1_BAD_HEADER, 400);
+            return h1_decline(h, 400);
         }
         if (r == H1_MORE) {
             break;
@@ -272,7 +272,7 @@ enum h1_result h1_parse_fields(struct h1_head *h, size_t count, size_t bytes_max
             return H1_BAD;
         }
     }
-    return count >= limit ? h1_refuse(h, H1_BAD_HEADER, 400) : H1_MORE;
+    return count >= limit ? h1_decline(h, 400) : H1_MORE;
 }
 
 struct str h1_find(const struct h1_head *h, enum h1_name name)

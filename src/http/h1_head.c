@@ -42,6 +42,9 @@ void h1_head_init(struct h1_head *h)
     h->phase = H1_PHASE_START;
     h->has_bare_lf = false;
     h->te_count = 0;
+    h->is_chunked = false;
+    h->has_other_coding = false;
+    h->must_close = false;
     h->lookalikes = 0;
     h->line_at = 0;
     h->fields_at = 0;
@@ -52,6 +55,13 @@ enum h1_result h1_refuse(struct h1_head *h, enum h1_reason reason, uint16_t stat
     h->phase = H1_PHASE_BAD;
     h->verdict = H1_SEVERE;
     h->reason = reason;
+    h->status = status;
+    return H1_BAD;
+}
+
+enum h1_result h1_decline(struct h1_head *h, uint16_t status)
+{
+    h->phase = H1_PHASE_BAD;
     h->status = status;
     return H1_BAD;
 }
@@ -109,7 +119,7 @@ static enum h1_result read_version(struct h1_head *h, const char *v)
         return h1_refuse(h, H1_BAD_VERSION, 400);
     }
     if (v[5] != '1') {
-        return h1_refuse(h, H1_BAD_VERSION, 505);
+        return h1_decline(h, 505);
     }
     h->minor_version = v[7] == '0' ? 0 : 1;
     if (v[7] > '1') {
@@ -194,6 +204,10 @@ static enum h1_result read_request_line(struct h1_head *h, size_t method_end, si
 {
     size_t line_at = h->line_at;
     h->method = (struct h1_span){(uint32_t)line_at, (uint32_t)(method_end - line_at)};
+    while (h->bytes[end - 1] == ' ' && end - 1 > method_end) {
+        end--; /* spaces behind the version: ALB lets them pass */
+        h1_note(h, H1_ACCEPTABLE, H1_NON_COMPLIANT_VERSION);
+    }
     if (end - method_end < 1 + 1 + 1 + 8) {
         return h1_refuse(h, H1_BAD_VERSION, 400);
     }
@@ -207,8 +221,7 @@ static enum h1_result read_request_line(struct h1_head *h, size_t method_end, si
 
 static enum h1_result too_long_or_more(struct h1_head *h, size_t count)
 {
-    return count - h->line_at >= H1_REQUEST_LINE_BYTES_MAX ? h1_refuse(h, H1_BAD_URI, 414)
-                                                           : H1_MORE;
+    return count - h->line_at >= H1_REQUEST_LINE_BYTES_MAX ? h1_decline(h, 414) : H1_MORE;
 }
 
 static enum h1_result parse_request_line(struct h1_head *h, size_t count)
@@ -279,8 +292,7 @@ static enum h1_result read_status_line(struct h1_head *h, size_t end)
         return h1_refuse(h, H1_BAD_VERSION, 502);
     }
     if (read_version(h, line) != H1_DONE) {
-        h->status = 502;
-        return H1_BAD;
+        return h1_refuse(h, H1_BAD_VERSION, 502);
     }
     if (!is_digit(line[9]) || !is_digit(line[10]) || !is_digit(line[11]) || line[9] == '0' ||
         (len > 12 && line[12] != ' ')) {

@@ -7,48 +7,57 @@ static const uint32_t never_hop = 1u << H1_HOST | 1u << H1_CONTENT_LENGTH |
                                   1u << H1_X_FORWARDED_FOR | 1u << H1_X_FORWARDED_PROTO |
                                   1u << H1_X_FORWARDED_PORT | 1u << H1_X_AMZN_TRACE_ID;
 
-static bool is_known_coding(struct str value)
+enum coding { CODING_NONE, CODING_CHUNKED, CODING_IDENTITY, CODING_OTHER };
+
+static enum coding coding_of(struct str name)
 {
-    static const struct str codings[] = {STR_INIT("gzip"), STR_INIT("x-gzip"), STR_INIT("deflate"),
-                                         STR_INIT("compress"), STR_INIT("x-compress")};
-    struct str first = STR_NONE;
-    if (!h1_list_next(&value, &first)) {
-        return false;
-    }
+    static const struct {
+        struct str name;
+        enum coding coding;
+    } codings[] = {
+        {STR_INIT("chunked"), CODING_CHUNKED}, {STR_INIT("identity"), CODING_IDENTITY},
+        {STR_INIT("gzip"), CODING_OTHER},      {STR_INIT("deflate"), CODING_OTHER},
+        {STR_INIT("compress"), CODING_OTHER},
+    };
     for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++) {
-        if (str_equal_nocase(first, codings[i])) {
-            return true;
+        if (str_equal_nocase(name, codings[i].name)) {
+            return codings[i].coding;
         }
     }
-    return false;
+    return CODING_NONE;
 }
 
-static bool is_chunked_twice(struct str value)
+/* One member of Transfer-Encoding. A member that is not exactly a coding's name, but means one (it
+ * has parameters), makes the list one that we do not serve. */
+static enum h1_result take_coding(struct h1_head *h, struct str member)
 {
-    size_t chunked_count = 0;
-    struct str member;
-    while (h1_list_next(&value, &member)) {
-        if (str_equal_nocase(member, STR("chunked"))) {
-            chunked_count++;
-        }
+    struct str name = str_trim(str_slice(member, 0, str_find_char(member, ';', 0)));
+    enum coding coding = coding_of(name);
+    if (coding == CODING_NONE) {
+        return h1_refuse(h, H1_BAD_TRANSFER_ENCODING, 400);
     }
-    return chunked_count > 1;
+    if (coding == CODING_CHUNKED && h->is_chunked) {
+        return h1_refuse(h, H1_MULTIPLE_TE_CHUNKED, 400);
+    }
+    h->is_chunked = h->is_chunked || coding == CODING_CHUNKED;
+    h->has_other_coding =
+        h->has_other_coding || coding == CODING_OTHER || !str_equal(name, str_trim(member));
+    h->te_count = (uint8_t)(h->te_count < UINT8_MAX ? h->te_count + 1 : UINT8_MAX);
+    return H1_DONE;
 }
 
 static enum h1_result take_transfer_encoding(struct h1_head *h, const struct h1_field *f)
 {
-    struct str value = h1_field_value(h, f);
-    if ((f->flags & H1_FIELD_BAD) != 0) {
+    struct str rest = h1_field_value(h, f);
+    struct str member;
+    if ((f->flags & H1_FIELD_BAD) != 0 || rest.len == 0) {
         return h1_refuse(h, H1_BAD_TRANSFER_ENCODING, 400);
     }
-    if (is_chunked_twice(value)) {
-        return h1_refuse(h, H1_MULTIPLE_TE_CHUNKED, 400);
-    }
-    if (!str_equal_nocase(value, STR("chunked"))) {
-        return h1_refuse(h, H1_BAD_TRANSFER_ENCODING, is_known_coding(value) ? 501 : 400);
-    }
-    if (++h->te_count > 1) {
-        return h1_refuse(h, H1_MULTIPLE_TE_CHUNKED, 400);
+    while (str_next(&rest, ',', &member)) {
+        enum h1_result r = take_coding(h, member);
+        if (r != H1_DONE) {
+            return r;
+        }
     }
     return H1_DONE;
 }
@@ -98,10 +107,19 @@ static enum h1_result take_framing(struct h1_head *h)
     }
     if (h->te_count > 0 && h->has_length) {
         h1_note(h, H1_AMBIGUOUS, H1_BOTH_TE_CL_PRESENT);
+    }
+    if (h->is_chunked && h->has_length) {
         h->has_length = false;
         h->content_length = 0;
     }
     return H1_DONE;
+}
+
+/* Source: ALB answers transfer codings other than chunked and identity with 501. Each alone: what
+ * a list of several means is read in more than one way. */
+static bool has_unserved_coding(const struct h1_head *h)
+{
+    return h->has_other_coding || h->te_count > 1;
 }
 
 static void mark_listed(struct h1_head *h, struct str member)
@@ -186,6 +204,15 @@ static bool is_host(struct str host)
     return true;
 }
 
+/* A line that ends in LF alone, beside framing: to a reader that wants CR LF the framing may be a
+ * part of another line. Lines that all end so are common, and end in LF LF, which is noted too. */
+static void judge_line_ends(struct h1_head *h)
+{
+    if (h->has_bare_lf && (h->te_count > 0 || h->has_length)) {
+        h1_note(h, H1_AMBIGUOUS, H1_SUSPICIOUS_HEADER);
+    }
+}
+
 static enum h1_result take_host(struct h1_head *h)
 {
     size_t host_count = 0;
@@ -251,22 +278,29 @@ enum h1_result h1_understand_request(struct h1_head *h)
     if (r != H1_DONE) {
         return r;
     }
+    judge_line_ends(h);
     take_connection(h);
     take_expect(h);
-    if (h->te_count > 0) {
+    if (h->is_chunked) {
         h->framing = H1_CHUNKED;
     } else {
         h->framing = h->content_length > 0 ? H1_LENGTH : H1_NO_BODY;
     }
-    if (h->framing != H1_NO_BODY || h->has_length) {
+    if (h->te_count > 0 || h->has_length) {
         judge_body(h);
     }
+    if (has_unserved_coding(h)) {
+        return h1_decline(h, 501);
+    }
+    /* RFC 9112 6.1: after both framings, or chunks in HTTP/1.0, the connection ends in any case;
+     * we do the same after identity, which RFC 9112 has no more */
+    h->must_close = h->te_count > 0 && (!h->is_chunked || h->minor_version == 0 ||
+                                        h1_has(h, H1_CONTENT_LENGTH));
     h->is_websocket = h->has_upgrade && h->framing == H1_NO_BODY &&
                       STR_IS(h1_str(h, h->method), "GET") &&
                       str_equal_nocase(h1_find(h, H1_UPGRADE), STR("websocket"));
-    if (h->verdict >= H1_AMBIGUOUS) {
-        h->is_keep_alive = false;
-    }
+    h->wants_keep_alive = h->is_keep_alive && !h->must_close;
+    h->is_keep_alive = h->wants_keep_alive && h->verdict < H1_AMBIGUOUS;
     return H1_DONE;
 }
 
@@ -282,9 +316,12 @@ enum h1_result h1_understand_response(struct h1_head *h, bool is_head)
         return r;
     }
     take_connection(h);
+    if (has_unserved_coding(h)) {
+        return h1_refuse(h, H1_BAD_TRANSFER_ENCODING, 502);
+    }
     if (has_no_body(h->status, is_head)) {
         h->framing = H1_NO_BODY;
-    } else if (h->te_count > 0) {
+    } else if (h->is_chunked) {
         h->framing = H1_CHUNKED;
     } else if (h->has_length) {
         h->framing = h->content_length > 0 ? H1_LENGTH : H1_NO_BODY;

@@ -14,6 +14,8 @@ static inline void h1_note(struct h1_head *h, enum h1_verdict verdict, enum h1_r
 }
 
 enum h1_result h1_refuse(struct h1_head *h, enum h1_reason reason, uint16_t status);
+/* Well-formed, but too large or not served: H1_BAD, and the verdict stays. */
+enum h1_result h1_decline(struct h1_head *h, uint16_t status);
 
 /* Line of a head that ends at or behind `at`: finds the next control byte that is not a tab and
  * tells what the line end is. */

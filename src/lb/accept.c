@@ -56,6 +56,25 @@ static struct lb_listening *listening_at(struct lb_worker *w, uint32_t index)
     return w->listenings[index];
 }
 
+/* The clients of a listener that went belong to the one that came at the same address, if any. */
+static void hand_over(struct lb_worker *w, const struct lb_listening *gone)
+{
+    const struct lb_listener *heir = NULL;
+    for (size_t i = 0; i < w->conf->listener_count && heir == NULL; i++) {
+        const struct lb_listener *l = &w->conf->listeners[i];
+        heir = net_addr_equal(&l->addr, &gone->addr) ? l : NULL;
+    }
+    if (heir == NULL) {
+        return;
+    }
+    LIST_FOR (c, &w->clients, struct lb_client, node) {
+        if (c->listener_serial == gone->serial) {
+            c->listener_serial = heir->serial;
+            c->listener_index = heir->index;
+        }
+    }
+}
+
 void lb_listenings_adopt(struct lb_worker *w)
 {
     for (uint32_t i = 0; i < w->listening_count; i++) {
@@ -64,6 +83,7 @@ void lb_listenings_adopt(struct lb_worker *w)
         struct lb_listening *l = w->listenings[i];
         if (l != NULL && l->serial != 0 && (listener == NULL || listener->serial != l->serial)) {
             stop_waiting(l);
+            hand_over(w, l);
             l->serial = 0;
         }
         if (listener == NULL || w->is_stopping) {
@@ -75,6 +95,7 @@ void lb_listenings_adopt(struct lb_worker *w)
         if (l->serial == 0 && fd >= 0) {
             l->serial = listener->serial;
             l->listen_fd = fd;
+            l->addr = listener->addr;
             listen_again(&l->pause);
         }
     }

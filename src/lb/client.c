@@ -17,11 +17,12 @@ const struct lb_listener *lb_client_listener(const struct lb_client *c)
     return l != NULL && l->serial == c->listener_serial ? l : NULL;
 }
 
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 size_t lb_client_address(const struct lb_client *c, char room[NET_ADDR_TEXT_BYTES_MAX])
 {
-    static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
     struct net_addr addr = {0};
-    if (memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) == 0) {
+    if (!c->is_ipv6) {
         addr.len = sizeof(addr.v4);
         addr.v4.sin_family = AF_INET;
         memcpy(&addr.v4.sin_addr, c->peer + 12, 4);
@@ -55,19 +56,19 @@ static dur_t idle_timeout(const struct lb_client *c)
 
 static void on_timer(struct ev_timer *t);
 
-static void wait_at_most(struct lb_client *c, dur_t at_most)
+void lb_client_wait_at_most(struct lb_client *c, dur_t at_most)
 {
     ev_timer_set(&c->worker->loop, &c->timer, at_most, on_timer);
 }
 
 void lb_client_wait(struct lb_client *c)
 {
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
 }
 
 void lb_client_wait_for_head(struct lb_client *c)
 {
-    wait_at_most(c, LB_HEAD_TIMEOUT);
+    lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
 }
 
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
@@ -93,25 +94,20 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     c->state = LB_CLIENT_OPEN;
     lb_addr_bytes(peer, c->peer);
     c->peer_port = net_addr_port(peer);
+    c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
     list_add_tail(&w->clients, &c->node);
     w->client_count++;
-    struct lbstats_block *b = lb_count_block(w, c->slot);
-    if (b != NULL) {
-        lbstats_begin(b);
-        lbstats_add(b, LBSTATS_NEW_CONNECTIONS, 1);
-        lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 1);
-        lbstats_end(b);
-    }
+    lb_count_accepted(c);
     const struct lb_listener *listener = lb_client_listener(c);
     if (listener != NULL && listener->tls != NULL) {
         if (!lb_client_start_tls(c, listener)) {
             lb_client_close(c);
             return;
         }
-        wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+        lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
         return;
     }
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
 }
 
 void lb_client_close(struct lb_client *c)
@@ -131,6 +127,9 @@ void lb_client_close(struct lb_client *c)
     c->state = LB_CLIENT_DEAD;
     lb_tls_free(c->tls);
     c->tls = NULL;
+    if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_leave(c);
+    }
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
     ev_defer_cancel(&c->resume);
@@ -190,7 +189,7 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
             lose_client(c); /* the reader stops when something waits, so this is past all limits */
             return false;
         }
-        wait_at_most(c, idle_timeout(c));
+        lb_client_wait_at_most(c, idle_timeout(c));
         lb_client_arm(c);
     }
     return true;
@@ -213,7 +212,7 @@ static void close_gently(struct lb_client *c)
     }
     c->state = LB_CLIENT_LINGER;
     (void)shutdown(c->fd.fd, SHUT_WR);
-    wait_at_most(c, LB_LINGER_TIMEOUT);
+    lb_client_wait_at_most(c, LB_LINGER_TIMEOUT);
     lb_client_arm(c);
 }
 
@@ -229,7 +228,7 @@ static void flush(struct lb_client *c)
         c->back->at += (uint32_t)(before - waiting.len);
         if (waiting.len > 0) {
             if (waiting.len < before) {
-                wait_at_most(c, idle_timeout(c));
+                lb_client_wait_at_most(c, idle_timeout(c));
             }
             return;
         }
@@ -279,7 +278,8 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return c->back == NULL || c->h2 != NULL || c->state == LB_CLIENT_LINGER;
+        return c->h2 != NULL || (c->back == NULL && c->hold != LB_HOLD_WAITS) ||
+               c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
         return lb_exchange_wants_body(ex);
@@ -304,7 +304,8 @@ void lb_client_arm(struct lb_client *c)
         wanted |= EV_WRITE;
     }
     /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
-    if ((wanted & EV_READ) != 0 || (c->exchange != NULL && c->exchange->request.is_done)) {
+    if ((wanted & EV_READ) != 0 || c->hold == LB_HOLD_WAITS ||
+        (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
     }
     if (c->tls != NULL) {
@@ -328,7 +329,7 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 {
     if (c->ahead == NULL) {
         c->head_since = ev_now(&c->worker->loop);
-        wait_at_most(c, LB_HEAD_TIMEOUT);
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
     } else {
         lb_block_give(&c->worker->blocks, c->ahead);
         c->ahead = NULL;
@@ -336,10 +337,12 @@ static void keep_partial(struct lb_client *c, struct str bytes)
     CHECK(lb_block_add(&c->worker->blocks, &c->ahead, bytes));
 }
 
-static void refuse_head(struct lb_client *c)
+void lb_client_refuse_head(struct lb_client *c)
 {
     const struct h1_head *h = &c->worker->request_head;
-    lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    if (h->verdict > H1_COMPLIANT) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
+    }
     lb_count_own(c, NULL, h->status);
     lb_reply_error(c, h->status, false, true);
 }
@@ -348,14 +351,15 @@ static void refuse_head(struct lb_client *c)
 static void take_requests(struct lb_client *c, char *bytes, size_t count)
 {
     struct lb_worker *w = c->worker;
-    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL) {
+    while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL &&
+           c->hold != LB_HOLD_WAITS) {
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD && lb_h2_takes_over(c, str_make(bytes, count))) {
             return;
         }
         if (r == H1_BAD) {
-            refuse_head(c);
+            lb_client_refuse_head(c);
             return;
         }
         if (r == H1_MORE) {
@@ -387,6 +391,15 @@ static size_t load_ahead(struct lb_client *c)
     return waiting;
 }
 
+void lb_client_resume(struct lb_client *c)
+{
+    if (c->stream != NULL) {
+        lb_stream_resume(c->stream);
+        return;
+    }
+    ev_defer(&c->worker->loop, &c->resume, resume);
+}
+
 static void resume(struct ev_defer *d)
 {
     struct lb_client *c = CONTAINER_OF(d, struct lb_client, resume);
@@ -408,7 +421,7 @@ void lb_client_next(struct lb_client *c, bool may_stay)
         lb_client_finish(c, false);
         return;
     }
-    wait_at_most(c, idle_timeout(c));
+    lb_client_wait_at_most(c, idle_timeout(c));
     if (c->ahead != NULL) {
         ev_defer(&c->worker->loop, &c->resume, resume);
     }
@@ -471,7 +484,7 @@ static void on_readable(struct lb_client *c)
     } else if (c->h2 != NULL) {
         lb_h2_read(c);
     } else if (ex == NULL) {
-        if (c->back == NULL && !ev_defer_is_pending(&c->resume)) {
+        if (wants_read(c) && !ev_defer_is_pending(&c->resume)) {
             read_requests(c);
         }
     } else if (ex->is_tunnel) {
@@ -483,6 +496,13 @@ static void on_readable(struct lb_client *c)
     } else if (lb_block_waiting(c->ahead) < LB_PIPELINE_BYTES_MAX) {
         read_ahead(c);
     }
+}
+
+/* Its request is with us or the target: a client that closes now wants no answer. */
+static bool waits_for_us(const struct lb_client *c)
+{
+    const struct lb_exchange *ex = c->exchange;
+    return ex == NULL ? c->hold == LB_HOLD_WAITS : ex->request.is_done && !ex->is_tunnel;
 }
 
 static void on_client(struct ev_fd *fd, unsigned ready)
@@ -500,9 +520,7 @@ static void on_client(struct ev_fd *fd, unsigned ready)
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
-    bool is_lost =
-        (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && c->exchange != NULL &&
-                                     c->exchange->request.is_done && !c->exchange->is_tunnel);
+    bool is_lost = (ready & EV_BROKEN) != 0 || ((ready & EV_PEER_CLOSED) != 0 && waits_for_us(c));
     if (is_lost) {
         lose_client(c);
         return;
@@ -528,6 +546,8 @@ static void on_timer(struct ev_timer *t)
         lb_client_close(c);
     } else if (ex != NULL && !ex->request.is_done && lb_exchange_wants_body(ex)) {
         lb_exchange_too_slow(ex);
+    } else if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_expire(c);
     } else if (ex == NULL && c->ahead != NULL) {
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);

@@ -8,12 +8,15 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "crypt/seal.h"
+#include "crypt/siphash.h"
 #include "gen/lbconf.h"
 #include "lb/limits.h"
 #include "net/addr.h"
 
 #include <stdatomic.h>
 
+struct lb_challenge;
 struct lbstats;
 struct lb_tls_site;
 struct regex;
@@ -28,10 +31,13 @@ enum lb_health {
     LB_HEALTH_UNCHECKED, /* checks are off: takes traffic */
 };
 
-/* Written by one worker alone, read by all; on a cache line of its own. */
+/* Written by one worker alone, read by all; on a cache line of its own. answers and faults are of
+ * targets, and of watched groups only (lb_group.is_watched); they wrap around. */
 struct lb_count {
     atomic_uint count;
-    char apart[60];
+    atomic_uint answers;
+    atomic_uint faults; /* among the answers: 5XX, no connection, no answer */
+    char apart[52];
 };
 
 /* A registered target of one group. Shared by all versions that name it and by all workers. */
@@ -41,6 +47,7 @@ struct lb_peer {
     struct str host; /* "10.0.0.1" or "unix:/path" */
     uint16_t port;
     struct net_addr addr;
+    uint64_t tag; /* of the key, in cookies; not 0 */
     uint32_t index;
     uint64_t serial;           /* another one: the index has a new owner */
     uint32_t ref_count;        /* versions that name it; control thread */
@@ -48,13 +55,19 @@ struct lb_peer {
     /* written by the control thread, read by workers */
     atomic_int health;
     atomic_bool is_draining;
-    atomic_bool is_expired;  /* the drain is over: cut what is left */
+    atomic_bool is_expired;                /* the drain is over: cut what is left */
+    atomic_int_least64_t slow_since_us;    /* mono; it warms up since then, 0: it does not */
+    atomic_int_least64_t ejected_until_us; /* mono; by outlier detection */
+    atomic_uint share;                     /* of LB_SHARE_WHOLE: less under anomaly mitigation */
+    atomic_bool wants_ejection;            /* written by workers */
+    struct lb_watch *watch;                /* control thread; NULL while its group is not watched */
+    bool may_warm_up;        /* control thread: it came, or comes back, beside healthy ones */
     bool is_drain_reported;  /* control thread */
     uint64_t draining_since; /* version that made it drain; control thread */
-    mono_t drain_until;
-    bool was_draining;      /* as last reported; control thread */
-    uint64_t seen_version;  /* newest configuration that names it; control thread */
-    struct lb_probe *probe; /* control thread; NULL while not checked */
+    atomic_int_least64_t drain_until_us; /* of the monotonic clock */
+    bool was_draining;                   /* as last reported; control thread */
+    uint64_t seen_version;               /* newest configuration that names it; control thread */
+    struct lb_probe *probe;              /* control thread; NULL while not checked */
 };
 
 struct lb_target {
@@ -80,6 +93,15 @@ struct lb_check {
 };
 
 enum lb_version { LB_HTTP1, LB_HTTP2, LB_GRPC };
+enum lb_stick { LB_STICK_NONE, LB_STICK_LB, LB_STICK_APP };
+enum lb_algorithm { LB_ROUND_ROBIN, LB_LEAST_OUTSTANDING, LB_WEIGHTED_RANDOM };
+
+/* hitless.outlier_detection.* */
+struct lb_outliers {
+    uint32_t fault_run; /* faults in a row, seen by one worker, that eject; 0: off */
+    uint32_t percent_max;
+    dur_t eject_for; /* as configured */
+};
 
 struct lb_group {
     enum lb_version version; /* what its targets speak */
@@ -90,13 +112,25 @@ struct lb_group {
     uint64_t serial;
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
-    bool is_least_outstanding;
+    bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
+    bool closes_websockets; /* at a drain; else they run to its end */
+    uint64_t tag;           /* of the ARN, in cookies; not 0 */
+    enum lb_algorithm algorithm;
+    bool mitigates;      /* anomaly mitigation is on */
+    bool is_watched;     /* answers and faults of its targets are counted */
+    unsigned open_below; /* fewer healthy targets: all get requests */
+    dur_t slow_start;    /* as configured; 0: off */
+    enum lb_stick stick;
+    dur_t stick_for;       /* as configured */
+    struct str app_cookie; /* LB_STICK_APP */
+    struct lb_outliers outliers;
     dur_t drain;
     struct lb_check check;
     struct lb_target *targets; /* those that drain come last */
     size_t target_count;
-    size_t usable_count;       /* not draining */
-    atomic_uint healthy_count; /* of the usable ones; control thread writes */
+    size_t usable_count;                /* not draining */
+    atomic_uint healthy_count;          /* of the usable ones; control thread writes */
+    atomic_int_least64_t slow_until_us; /* mono; some target warms up until then */
 };
 
 enum lb_field { LB_HOST, LB_PATH, LB_HEADER, LB_METHOD, LB_QUERY, LB_SOURCE_IP };
@@ -129,8 +163,17 @@ struct lb_weight {
     uint32_t weight;
 };
 
+/* hitless.cohort.source: "cookie:NAME" or "header:NAME". */
+struct lb_cohort {
+    struct str name; /* absent: weights alone decide */
+    bool is_cookie;
+};
+
 struct lb_action {
     enum lb_action_type type;
+    bool has_affinity; /* something beside the weights decides: affinity.h */
+    dur_t stick_for;   /* a client stays with its group; as configured, 0: off */
+    struct lb_cohort cohort;
     struct lb_weight weights[LB_WEIGHTS_MAX];
     size_t weight_count;
     uint32_t weight_sum;
@@ -142,6 +185,7 @@ struct lb_action {
     struct str port;
     struct str path;
     struct str query;
+    struct str retry_after; /* of a fixed response: seconds; absent: no such header */
 };
 
 /* Replaces the first match of the regex; $1 to $9 in the replacement are its groups. */
@@ -180,10 +224,23 @@ struct lb_socket {
     atomic_int fd; /* -1 until it was given */
     struct net_addr addr;
     bool is_asked_for;
+    atomic_uint held_count; /* requests that wait at the gate, over all workers */
+};
+
+/* hitless.pause.* and hitless.maintenance.* of a listener. */
+struct lb_gate {
+    bool is_paused;
+    dur_t pause;       /* a request is held for so long at most */
+    uint32_t held_max; /* requests over all workers */
+    bool is_in_maintenance;
+    struct lb_action page; /* LB_FIXED */
+    struct lb_cidr *allowed;
+    size_t allowed_count;
 };
 
 struct lb_listener {
     struct str arn;
+    struct str key; /* ARN and address: at another address it is another listener to the workers */
     struct lb_socket *socket;
     struct str dimension; /* "app/NAME/ID" */
     uint32_t index;
@@ -197,10 +254,12 @@ struct lb_listener {
     dur_t client_keep_alive;
     enum lb_xff xff;
     enum lb_desync desync;
+    bool is_secure; /* clients come by TLS */
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
     bool takes_prior_knowledge; /* HTTP/2 without TLS, by its preface */
+    struct lb_gate *gate;       /* NULL: open to all */
     bool edits_responses;       /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */
@@ -213,10 +272,14 @@ struct lb_listener {
 struct lb_conf {
     struct arena arena;
     uint64_t version;
+    struct seal_key cookie_key;
+    struct siphash_key cohort_key; /* made of it */
     struct lb_listener *listeners;
     size_t listener_count;
     struct lb_group *groups;
     size_t group_count;
+    struct lb_challenge *challenges;
+    size_t challenge_count; /* usually 0 */
     /* by index; NULL where this version has none */
     struct lb_listener **listeners_at;
     uint32_t listeners_end;
@@ -255,6 +318,7 @@ struct lb_registry {
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
     size_t worker_count;
+    struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
 };
 
 void lb_registry_init(struct lb_registry *r, size_t worker_count);
@@ -271,6 +335,18 @@ static inline bool lb_health_takes_traffic(int health)
 {
     return health == LB_HEALTH_HEALTHY || health == LB_HEALTH_UNCHECKED;
 }
+/* conf_choose.c: what decides which target gets a request. */
+enum err lb_conf_read_choosing(struct op *op, struct arena *a, const struct lbconf_target_group *in,
+                               struct lb_group *g) MUST_USE;
+enum err lb_conf_read_stay(struct op *op, struct arena *a, const struct lbconf_listener *listener,
+                           const struct lbconf_target_groups *groups,
+                           const struct lbconf_action *in, struct lb_action *action) MUST_USE;
+enum err lb_conf_read_key(struct op *op, const struct lb_registry *registry,
+                          const struct lbconf_snapshot *in, struct lb_conf *conf) MUST_USE;
+/* After the targets are known. */
+void lb_conf_set_threshold(struct lb_group *g, const struct lbconf_attributes *attributes);
+uint64_t lb_tag_of(struct str text);
+
 /* Counts healthy usable targets anew. */
 void lb_group_recount(struct lb_group *g);
 /* Requests that this target works on, over all workers. */

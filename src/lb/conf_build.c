@@ -1,7 +1,8 @@
 /* From the snapshot that control sends to the form that workers use. Two passes: everything is
  * checked and converted first, then names are taken, so that a refused snapshot leaves no trace. */
 
-#include "lb/conf.h"
+#include "lb/conf_build.h"
+#include "lb/challenge.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -18,11 +19,12 @@ struct build {
     struct lb_conf *conf;
     struct arena *arena;
     struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
 };
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key)
 {
     for (size_t i = 0; i < attributes->count; i++) {
         if (str_equal(attributes->items[i].key, key)) {
@@ -32,12 +34,28 @@ static struct str attribute(const struct lbconf_attributes *attributes, struct s
     return STR_NONE;
 }
 
+static struct str attribute(const struct lbconf_attributes *attributes, struct str key)
+{
+    return lb_attribute(attributes, key);
+}
+
+enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attributes,
+                             struct str key, uint64_t most, uint64_t *in_out)
+{
+    struct str text = lb_attribute(attributes, key);
+    if (text.len > 0 && !str_parse_u64(text, most, in_out)) {
+        return op_fail(op, ERR_INPUT, "attribute %.*s has the value \"%.*s\"", STR_ARG(key),
+                       STR_ARG(text));
+    }
+    return ERR_OK;
+}
+
 static enum err attribute_seconds(struct build *b, const struct lbconf_attributes *attributes,
                                   struct str key, uint64_t otherwise, dur_t *ret)
 {
     struct str text = attribute(attributes, key);
     uint64_t seconds = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, 1000000, &seconds)) {
+    if (text.len > 0 && !str_parse_u64(text, 1000000, &seconds)) {
         return op_fail(b->op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not seconds",
                        STR_ARG(key), STR_ARG(text));
     }
@@ -180,10 +198,13 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
-    g->is_least_outstanding = attribute_is(&in->attributes, STR("load_balancing.algorithm.type"),
-                                           STR("least_outstanding_requests"));
+    TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
+    g->waits_fully =
+        attribute_is(&in->attributes, STR("hitless.deregistration_delay.full_wait"), STR("true"));
+    g->closes_websockets =
+        attribute_is(&in->attributes, STR("hitless.websocket.drain"), STR("close"));
     TRY(read_check(b, in, &g->check));
     for (size_t i = 0; i < in->targets.count; i++) {
         TRY(check_target(b, in->arn, &in->targets.items[i]));
@@ -211,6 +232,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
+    lb_conf_set_threshold(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -224,7 +246,7 @@ static const struct {
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
 
-static bool read_cidr(struct str text, struct lb_cidr *ret)
+bool lb_cidr_read(struct str text, struct lb_cidr *ret)
 {
     struct str host = text;
     struct str bits_text = STR_NONE;
@@ -249,7 +271,7 @@ static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
 {
     c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (!read_cidr(in->values.items[i], &c->cidrs[i])) {
+        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
             return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
                            STR_ARG(in->values.items[i]));
         }
@@ -359,10 +381,12 @@ static struct str copy_or(struct build *b, struct str text, struct str otherwise
     return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
 }
 
-static enum err read_action(struct build *b, const struct lbconf_action *in, struct lb_action *a)
+static enum err read_action(struct build *b, const struct lbconf_listener *listener,
+                            const struct lbconf_action *in, struct lb_action *a)
 {
     if (STR_IS(in->type, "forward")) {
-        return read_forward(b, in, a);
+        TRY(read_forward(b, in, a));
+        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
     }
     if (STR_IS(in->type, "fixed-response")) {
         a->type = LB_FIXED;
@@ -386,7 +410,8 @@ static enum err read_action(struct build *b, const struct lbconf_action *in, str
     return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
 }
 
-static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct lb_rule *rule)
+static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
+                          const struct lbconf_rule *in, struct lb_rule *rule)
 {
     rule->arn = arena_str(b->arena, in->arn);
     rule->priority = OPT_OR(in->priority, 0);
@@ -406,7 +431,7 @@ static enum err read_rule(struct build *b, const struct lbconf_rule *in, struct 
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, &in->actions.items[0], &rule->action);
+    return read_action(b, listener, &in->actions.items[0], &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -526,20 +551,23 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
                        STR_ARG(in->arn), in->rules.count, LB_RULES_MAX);
     }
     l->arn = arena_str(b->arena, in->arn);
+    l->key = arena_printf(b->arena, "%.*s %.*s %d", STR_ARG(in->arn), STR_ARG(in->address), port);
     l->dimension = balancer_dimension(b->arena, in->load_balancer);
     l->port = (uint16_t)port;
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
+    l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, &in->rules.items[i], &l->rules[i]));
+        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
     }
     sort_rules(l->rules, l->rule_count);
     if (l->rule_count > LB_RULES_WALKED_MAX) {
@@ -558,6 +586,10 @@ static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
                        in->listeners.count, in->target_groups.count);
     }
     c->version = (uint64_t)OPT_OR(in->version, 0);
+    b->groups = &in->target_groups;
+    TRY(lb_conf_read_key(b->op, b->registry, in, c));
+    TRY(lb_challenges_read(b->op, b->arena, &in->acme_challenges, &c->challenges));
+    c->challenge_count = in->acme_challenges.count;
     c->groups = ARENA_ARRAY(b->arena, struct lb_group, in->target_groups.count);
     c->group_count = in->target_groups.count;
     for (size_t i = 0; i < c->group_count; i++) {
@@ -596,7 +628,7 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     }
     for (size_t i = 0; i < c->listener_count; i++) {
         struct lb_listener *l = &c->listeners[i];
-        struct lb_name *name = lb_name_take(r, &r->listeners, l->arn);
+        struct lb_name *name = lb_name_take(r, &r->listeners, l->key);
         l->index = name->index;
         l->serial = name->serial;
         name->last_version = c->version;
@@ -648,7 +680,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
         for (size_t j = 0; j < conf->listeners[i].rule_count; j++) {
             lb_name_give(&registry->rules, conf->listeners[i].rules[j].arn);
         }
-        lb_name_give(&registry->listeners, conf->listeners[i].arn);
+        lb_name_give(&registry->listeners, conf->listeners[i].key);
     }
     give_tls(conf);
     lb_regexes_give(registry, conf);
@@ -659,11 +691,17 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
 void lb_group_recount(struct lb_group *g)
 {
     unsigned healthy = 0;
+    int64_t slow_until_us = 0;
     for (size_t i = 0; i < g->usable_count; i++) {
-        int health = atomic_load_explicit(&g->targets[i].peer->health, memory_order_relaxed);
+        const struct lb_peer *peer = g->targets[i].peer;
+        int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
         healthy += lb_health_takes_traffic(health);
+        int64_t since_us = atomic_load_explicit(&peer->slow_since_us, memory_order_relaxed);
+        int64_t until_us = since_us == 0 ? 0 : since_us + dur_scaled(g->slow_start).us;
+        slow_until_us = until_us > slow_until_us ? until_us : slow_until_us;
     }
     atomic_store_explicit(&g->healthy_count, healthy, memory_order_relaxed);
+    atomic_store_explicit(&g->slow_until_us, slow_until_us, memory_order_relaxed);
 }
 
 struct lb_group *lb_conf_group(struct lb_conf *conf, struct str arn)

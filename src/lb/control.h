@@ -14,6 +14,7 @@ struct lb {
     struct ev_timer tick;
     struct ev_timer drain_timer;
     struct ev_timer stop_timer;
+    struct ev_timer watch_timer;    /* the end of the window for anomalies */
     _Atomic(struct lb_conf *) conf; /* the newest; each worker takes it when woken */
     struct lb_conf *older;          /* that some request or worker may still use */
     uint64_t published_version;     /* by which all workers route, as reported */
@@ -36,6 +37,7 @@ void lb_wake_workers(struct lb *lb);
  * the health of targets that are not checked. */
 void lb_probes_adopt(struct lb *lb, struct lb_conf *conf);
 void lb_probes_close(struct lb *lb, struct lb_conf *conf);
+void lb_probe_report(struct lb *lb, const struct lb_group *g, const struct lb_target *t);
 struct lb_health_row lb_probe_row(const struct lb *lb, const struct lb_group *g,
                                   const struct lb_target *t, char *room, size_t room_bytes);
 
@@ -43,5 +45,11 @@ struct lb_health_row lb_probe_row(const struct lb *lb, const struct lb_group *g,
 void lb_drains_adopt(struct lb *lb, struct lb_conf *conf, const struct lbconf_snapshot *snapshot);
 /* Reports targets that have nothing in flight any more, and ends delays. */
 void lb_drains_check(struct lb *lb);
+
+/* watch.c */
+void lb_watch_adopt(struct lb *lb, const struct lb_conf *conf);
+/* Ejects the targets that workers want to be ejected. */
+void lb_watch_eject(struct lb *lb);
+bool lb_watch_is_anomalous(const struct lb_peer *peer);
 
 #define LB_DESCRIPTION_BYTES 128

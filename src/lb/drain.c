@@ -1,5 +1,6 @@
 /* Deregistration: a target gets nothing new, finishes what it has, and is reported as drained when
- * that is zero over all workers; at the latest when its delay is over, which cuts the rest.
+ * that is zero over all workers (with hitless.deregistration_delay.full_wait not before the delay
+ * is over, as AWS shows it); at the latest when its delay is over, which cuts the rest.
  *
  * Why zero is exact: each worker has said that it routes by a version in which the target drains,
  * so no count can rise any more. */
@@ -37,7 +38,8 @@ static void begin(struct lb *lb, struct lb_conf *conf, const struct lb_group *g,
         passed = DUR_US(0);
     }
     peer->draining_since = conf->version;
-    peer->drain_until = mono_add(ev_now(lb->loop), DUR_US(dur_scaled(g->drain).us - passed.us));
+    mono_t until = mono_add(ev_now(lb->loop), DUR_US(dur_scaled(g->drain).us - passed.us));
+    atomic_store(&peer->drain_until_us, until.us);
     atomic_store_explicit(&peer->is_draining, true, memory_order_release);
 }
 
@@ -60,20 +62,24 @@ void lb_drains_adopt(struct lb *lb, struct lb_conf *conf, const struct lbconf_sn
 }
 
 /* True when the target still waits; *next is the earliest end of a delay. */
-static void check(struct lb *lb, struct lb_peer *peer, bool *wakes_workers, mono_t *next)
+static void check(struct lb *lb, const struct lb_group *g, struct lb_peer *peer,
+                  bool *wakes_workers, mono_t *next)
 {
     if (peer->is_drain_reported || lb->published_version < peer->draining_since) {
         return;
     }
-    if (lb_peer_inflight(peer, lb->worker_count) == 0) {
+    mono_t until = {.us = atomic_load(&peer->drain_until_us)};
+    bool is_over = until.us <= ev_now(lb->loop).us;
+    bool may_end = !g->waits_fully || is_over;
+    if (may_end && lb_peer_inflight(peer, lb->worker_count) == 0) {
         peer->is_drain_reported = true;
         lb->options.report->drained(lb->options.report->self, peer->group_arn, peer->host,
                                     peer->port);
         return;
     }
-    if (peer->drain_until.us > ev_now(lb->loop).us) {
-        if (next->us == 0 || peer->drain_until.us < next->us) {
-            *next = peer->drain_until;
+    if (!is_over) {
+        if (next->us == 0 || until.us < next->us) {
+            *next = until;
         }
     } else if (!atomic_exchange(&peer->is_expired, true)) {
         *wakes_workers = true;
@@ -88,7 +94,7 @@ void lb_drains_check(struct lb *lb)
     for (size_t i = 0; conf != NULL && i < conf->group_count; i++) {
         const struct lb_group *g = &conf->groups[i];
         for (size_t j = g->usable_count; j < g->target_count; j++) {
-            check(lb, g->targets[j].peer, &wakes_workers, &next);
+            check(lb, g, g->targets[j].peer, &wakes_workers, &next);
         }
     }
     if (wakes_workers) {

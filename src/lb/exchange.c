@@ -3,8 +3,11 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "lb/affinity.h"
+#include "lb/challenge.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "lb/tunnel.h"
 
 #include <errno.h>
 
@@ -104,7 +107,10 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     CHECK(!ex->is_over);
     ex->is_over = true;
     ev_defer_cancel(&ex->again);
-    lb_count_bytes(w, c->slot, ex->client_bytes);
+    lb_count_client_bytes(c, ex->client_bytes);
+    if (ex->tunnel != NULL) {
+        lb_tunnel_end(ex);
+    }
     drop_upstream(ex, upstream_may_stay);
     leave_target(ex);
     lb_block_give(&w->blocks, ex->out);
@@ -113,6 +119,8 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     ex->head = NULL;
     lb_body_fini(&ex->request, &w->blocks);
     lb_body_fini(&ex->response, &w->blocks);
+    lb_affinity_give(w, ex->affinity);
+    ex->affinity = NULL;
     add_to(&ex->conf->uses[w->id].count, -1);
     c->exchange = NULL;
     list_add_tail(&w->dead_exchanges, &ex->node);
@@ -123,7 +131,8 @@ void lb_exchange_done(struct lb_exchange *ex)
 {
     struct lb_client *c = ex->client;
     bool may_stay = !ex->closes_client && ex->request.is_done;
-    bool must_linger = !ex->request.is_done;
+    bool is_told_late = !may_stay && ex->may_send_more && !c->worker->is_stopping;
+    bool must_linger = !ex->request.is_done || is_told_late;
     end_exchange(ex, ex->upstream_may_stay);
     if (must_linger) {
         lb_client_finish(c, true);
@@ -185,6 +194,9 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     if (why == LB_FAIL_REFUSED || why == LB_FAIL_CONNECT_TIMEOUT) {
         note_refusal(ex);
     }
+    if (ex->group->is_watched && why != LB_FAIL_UNSENT && why != LB_FAIL_EXPIRED) {
+        lb_watch_answer(ex, true);
+    }
     if (ex->has_response) {
         /* too late for another answer: the client must see that this one is cut off */
         end_exchange(ex, false);
@@ -213,6 +225,7 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     lb_block_give(&w->blocks, ex->head);
     ex->head = NULL;
     ex->has_begun = false;
+    ex->interim_count = 0;
     ex->is_cut = false;
     /* not from here: the caller may itself be on the way out of a try */
     ev_defer(&w->loop, &ex->again, try_again);
@@ -223,7 +236,7 @@ void lb_exchange_abort(struct lb_exchange *ex, unsigned status)
     if (status == 460 && !ex->request.is_done) {
         status = 400; /* ALB: the client left in the middle of its body */
     }
-    if (!ex->has_response && status != 0) {
+    if (!ex->has_response) {
         lb_count_own(ex->client, ex, status);
     }
     end_exchange(ex, false);
@@ -249,6 +262,9 @@ void lb_exchange_too_slow(struct lb_exchange *ex)
 
 void lb_exchange_expire(struct lb_exchange *ex)
 {
+    struct lb_worker *w = ex->client->worker;
+    lb_count_one(w, ex->client->slot, LBSTATS_DRAIN_CUTS);
+    lb_count_one(w, ex->group->slot, LBSTATS_DRAIN_CUTS);
     drop_upstream(ex, false);
     lb_exchange_failed(ex, LB_FAIL_EXPIRED);
 }
@@ -272,7 +288,10 @@ static void try_target(struct lb_exchange *ex)
     struct lb_worker *w = ex->client->worker;
     bool is_retry = ex->connect_count > 0;
     struct lb_group *g = is_retry ? group_now(ex) : ex->group;
-    struct lb_peer *peer = g == NULL ? NULL : lb_pick(w, g, ex->refused, ex->refused_count);
+    struct lb_peer *peer = is_retry || ex->affinity == NULL ? NULL : ex->affinity->wanted;
+    if (peer == NULL && g != NULL) {
+        peer = lb_pick(w, g, ex->refused, ex->refused_count);
+    }
     bool is_same = false;
     if (peer == NULL && g != NULL && is_retry) {
         peer = lb_pick(w, g, NULL, 0); /* nobody else: the same target, over a new connection */
@@ -538,11 +557,19 @@ static unsigned refusal(const struct h1_head *h, const struct lb_listener *l)
     return h->has_other_expect ? 417 : 0;
 }
 
+/* Source: ALB, desync mitigation: after an ambiguous request the connections to client and target
+ * end, but in monitor mode. */
+static bool ends_connections(const struct h1_head *h, const struct lb_listener *l)
+{
+    return h->verdict >= H1_AMBIGUOUS && (l->desync != LB_DESYNC_MONITOR || h->must_close);
+}
+
 static bool may_stay_open(const struct lb_client *c, const struct lb_listener *l)
 {
     const struct lb_worker *w = c->worker;
     dur_t age = mono_since(ev_now(&w->loop), c->accepted_at);
-    return w->request_head.is_keep_alive && !w->is_stopping && age.us < l->client_keep_alive.us;
+    return w->request_head.wants_keep_alive && !ends_connections(&w->request_head, l) &&
+           !w->is_stopping && age.us < l->client_keep_alive.us;
 }
 
 /* An answer of our own; reads past the body when it is here, else the connection ends. */
@@ -557,9 +584,10 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
     if (!body.is_done && count > h->head_bytes) {
         (void)lb_body_pass(&body, bytes + h->head_bytes, count - h->head_bytes, &used, &ignored);
     }
-    bool closes = !body.is_done || !may_stay_open(c, l);
+    bool is_blocked = l->desync == LB_DESYNC_STRICTEST && h->verdict > H1_COMPLIANT;
+    bool closes = !body.is_done || is_blocked || !may_stay_open(c, l);
     bool is_head = is_method(h, "HEAD");
-    lb_count_bytes(c->worker, c->slot, h->head_bytes + used);
+    lb_count_client_bytes(c, h->head_bytes + used);
     if (a == NULL) {
         lb_count_own(c, NULL, status);
         lb_reply_error(c, status, is_head, closes);
@@ -575,9 +603,13 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
 }
 
 /* Where the action sends this request; NULL for nowhere. */
-static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *rule)
+static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *rule,
+                                     struct lb_affinity **ret_affinity)
 {
     const struct lb_action *a = &rule->action;
+    if (a->has_affinity) {
+        return lb_affinity_choose(w, rule, ret_affinity);
+    }
     if (a->weight_count == 1) {
         return a->weights[0].weight > 0 ? a->weights[0].group : NULL;
     }
@@ -609,8 +641,15 @@ static size_t kept_bytes(const struct h1_head *h, size_t head_len, size_t here)
     return want < LB_REPLAY_BYTES_MAX || want < head_len + here ? want : head_len + here;
 }
 
+/* A forward to a group, and what ties the client to it. */
+struct route {
+    struct lb_group *group;
+    const struct lb_action *action;
+    struct lb_affinity *affinity;
+};
+
 static struct lb_exchange *start(struct lb_client *c, const struct lb_listener *l,
-                                 struct lb_group *g)
+                                 const struct route *route)
 {
     struct lb_worker *w = c->worker;
     const struct h1_head *h = &w->request_head;
@@ -619,16 +658,21 @@ static struct lb_exchange *start(struct lb_client *c, const struct lb_listener *
     ex->conf = w->conf;
     add_to(&ex->conf->uses[w->id].count, 1);
     ex->listener = l;
-    ex->group = g;
+    ex->group = route->group;
+    ex->action = route->action;
+    ex->affinity = route->affinity;
     ex->began = ev_now(&w->loop);
     ex->is_idempotent = is_idempotent(h);
     ex->is_head = is_method(h, "HEAD");
     ex->is_http10 = h->minor_version == 0;
     ex->is_websocket = h->is_websocket;
     ex->wants_keep_alive = may_stay_open(c, l);
+    ex->closes_target = ends_connections(h, l);
+    ex->may_send_more = h->wants_keep_alive || ex->closes_target;
     ex->takes_trailers = c->stream != NULL || (lb_asks_for_trailers(h) && !ex->is_http10);
     ex->is_grpc = c->stream != NULL && lb_is_grpc(h);
-    lb_body_init(&ex->request, framing_of(c, h, g), h->content_length, g->version == LB_HTTP1);
+    lb_body_init(&ex->request, framing_of(c, h, route->group), h->content_length,
+                 route->group->version == LB_HTTP1);
     c->exchange = ex;
     return ex;
 }
@@ -690,16 +734,20 @@ static unsigned status_of_rewrite(enum lb_rewrite r)
 }
 
 static size_t forward(struct lb_client *c, const struct lb_listener *l, const struct lb_rule *rule,
-                      struct lb_group *g, char *bytes, size_t count)
+                      const struct route *route, char *bytes, size_t count)
 {
     struct h1_writer head;
     enum lb_rewrite r = lb_rewrite_request(c, l, rule, &head);
     if (r != LB_REWRITE_OK) {
+        lb_affinity_give(c->worker, route->affinity);
         return answer(c, l, NULL, status_of_rewrite(r), bytes, count);
     }
-    struct lb_exchange *ex = start(c, l, g);
+    struct lb_exchange *ex = start(c, l, route);
     if (ex->is_grpc) {
         lb_count_one(c->worker, c->slot, LBSTATS_GRPC_REQUESTS);
+    }
+    if (route->affinity != NULL && route->affinity->is_new) {
+        lb_count_one(c->worker, c->slot, LBSTATS_NON_STICKY);
     }
     size_t used = 0;
     if (!fill_out(ex, &head, bytes, count, &used)) {
@@ -732,18 +780,42 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
     }
+    if (w->conf->challenge_count > 0) {
+        const struct lb_action *reply = lb_challenge_find(w->conf, l, h1_str(h, h->path));
+        if (reply != NULL) {
+            return answer(c, l, reply, 0, bytes, count);
+        }
+    }
+    if (w->has_gates) {
+        switch (lb_gate_ask(c, l)) {
+        case LB_GATE_OPEN:
+            break;
+        case LB_GATE_HOLDS:
+            return 0;
+        case LB_GATE_IS_FULL:
+            return answer(c, l, NULL, 503, bytes, count);
+        case LB_GATE_ANSWERS:
+            return answer(c, l, &l->gate->page, 0, bytes, count);
+        }
+    }
     struct lb_request_facts facts = {.head = h, .scratch = w->regex_scratch};
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
+    lb_count_rules(c, l, rule);
     if (rule != NULL && rule->action.type != LB_FORWARD) {
         return answer(c, l, &rule->action, 0, bytes, count);
     }
-    struct lb_group *g = rule == NULL ? NULL : choose_group(w, rule);
-    if (g == NULL || g->usable_count == 0) {
+    struct route route = {.action = rule == NULL ? NULL : &rule->action};
+    if (rule != NULL) {
+        route.group = choose_group(w, rule, &route.affinity);
+    }
+    if (route.group == NULL || route.group->usable_count == 0) {
+        lb_affinity_give(w, route.affinity);
         return answer(c, l, NULL, 503, bytes, count);
     }
-    if (!does_version_fit(c, h, g)) {
+    if (!does_version_fit(c, h, route.group)) {
+        lb_affinity_give(w, route.affinity);
         return answer(c, l, NULL, 464, bytes, count);
     }
-    return forward(c, l, rule, g, bytes, count);
+    return forward(c, l, rule, &route, bytes, count);
 }

@@ -183,9 +183,11 @@ struct lb_stream {
     int32_t id;
     struct lb_h2_head head;
     struct lb_block *inbox;    /* head, then body that nobody has taken yet */
+    uint32_t inbox_head_bytes; /* of the inbox that are the head */
     struct lb_block *trailers; /* of the request */
     struct lb_block *reply_trailers;
     bool has_head;      /* all of the request's head is there */
+    bool is_beginning;  /* the exchange takes all of the inbox right now */
     bool has_begun;     /* the exchange has seen it */
     bool has_ended;     /* END_STREAM came */
     bool was_reset;     /* by the client */

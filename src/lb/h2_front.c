@@ -117,6 +117,7 @@ static int end_head(nghttp2_session *session, struct lb_stream *s, bool has_body
         return 0;
     }
     s->inbox = s->head.text;
+    s->inbox_head_bytes = (uint32_t)lb_block_waiting(s->inbox);
     s->head.text = NULL;
     lb_h2_head_fini(&s->head);
     s->has_head = true;

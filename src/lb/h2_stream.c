@@ -37,6 +37,7 @@ struct lb_stream *lb_stream_take(struct lb_h2 *h2, int32_t id)
     c->state = LB_CLIENT_OPEN;
     memcpy(c->peer, carrier->peer, sizeof(c->peer));
     c->peer_port = carrier->peer_port;
+    c->is_ipv6 = carrier->is_ipv6;
     list_add_tail(&h2->streams, &s->node);
     h2->stream_count++;
     h2->request_count++;
@@ -51,9 +52,12 @@ void lb_stream_bury(struct lb_stream *s)
     CHECK(c->exchange == NULL);
     c->state = LB_CLIENT_DEAD;
     ev_timer_stop(&c->timer);
+    if (c->hold == LB_HOLD_WAITS) {
+        lb_gate_leave(c);
+    }
     size_t untaken = lb_block_waiting(s->inbox);
-    if (s->has_begun && untaken > 0) {
-        (void)nghttp2_session_consume_connection(h2->session, untaken);
+    if (untaken > s->inbox_head_bytes) {
+        (void)nghttp2_session_consume_connection(h2->session, untaken - s->inbox_head_bytes);
     }
     lb_h2_head_fini(&s->head);
     lb_block_give(blocks, s->inbox);
@@ -113,6 +117,18 @@ static void age(struct lb_h2 *h2, const struct lb_listener *l)
     }
 }
 
+/* What was in it is with the exchange, or nobody wants it. */
+static void drop_inbox(struct lb_stream *s)
+{
+    size_t body = lb_block_waiting(s->inbox) - s->inbox_head_bytes;
+    if (body > 0 && !s->is_closed) {
+        (void)nghttp2_session_consume(s->h2->session, s->id, body);
+    }
+    lb_block_give(&s->h2->worker->blocks, s->inbox);
+    s->inbox = NULL;
+    s->inbox_head_bytes = 0;
+}
+
 static void begin(struct lb_stream *s)
 {
     struct lb_worker *w = s->h2->worker;
@@ -132,19 +148,22 @@ static void begin(struct lb_stream *s)
     size_t count = lb_block_waiting(s->inbox);
     char *bytes = lb_read_at(w);
     memcpy(bytes, s->inbox->bytes, count);
-    lb_block_give(&w->blocks, s->inbox);
-    s->inbox = NULL;
     h1_head_init(&w->request_head);
-    if (h1_parse_request(&w->request_head, bytes, count) != H1_DONE) {
-        lb_count_one(w, c->slot, LBSTATS_NON_COMPLIANT);
-        refuse(s, w->request_head.status == 0 ? 400 : w->request_head.status);
-        return;
+    enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
+    s->is_beginning = true;
+    if (r == H1_DONE) {
+        (void)lb_exchange_begin(c, bytes, count);
+    } else if (r == H1_BAD) {
+        lb_client_refuse_head(c);
+    } else {
+        refuse(s, 400); /* a head that is complete for us and not for the parser */
     }
-    size_t body = count - w->request_head.head_bytes;
-    if (body > 0) {
-        (void)nghttp2_session_consume(s->h2->session, s->id, body);
+    s->is_beginning = false;
+    if (c->hold == LB_HOLD_WAITS) {
+        s->has_begun = false; /* the listener pauses: all of it stays here */
+    } else if (c->state != LB_CLIENT_DEAD) {
+        drop_inbox(s);
     }
-    (void)lb_exchange_begin(c, bytes, count);
 }
 
 static bool has_body(const struct lb_stream *s)
@@ -156,7 +175,7 @@ static bool has_body(const struct lb_stream *s)
 
 void lb_stream_work(struct lb_stream *s)
 {
-    if (!s->has_head) {
+    if (!s->has_head || s->client.hold == LB_HOLD_WAITS) {
         return;
     }
     if (!s->has_begun) {
@@ -190,7 +209,7 @@ ssize_t lb_stream_read(struct lb_stream *s, char *at, size_t room)
 
 bool lb_stream_has_ended(const struct lb_stream *s)
 {
-    return s->has_ended && s->inbox == NULL;
+    return s->has_ended && (s->inbox == NULL || s->is_beginning);
 }
 
 struct lb_block *lb_stream_take_trailers(struct lb_stream *s)
@@ -198,6 +217,12 @@ struct lb_block *lb_stream_take_trailers(struct lb_stream *s)
     struct lb_block *b = s->trailers;
     s->trailers = NULL;
     return b;
+}
+
+void lb_stream_resume(struct lb_stream *s)
+{
+    lb_stream_tell(s);
+    lb_h2_turn_later(s->h2);
 }
 
 void lb_stream_arm(struct lb_stream *s)

@@ -5,6 +5,7 @@
 #include "lb/control.h"
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #define TICK DUR_MS(100)
@@ -128,11 +129,29 @@ static void on_wake(struct ev_wake *wake)
     struct lb *lb = CONTAINER_OF(wake, struct lb, wake);
     see_versions(lb);
     lb_drains_check(lb);
+    lb_watch_eject(lb);
     free_older(lb);
     see_ends(lb);
 }
 
 /* ---- publishing ------------------------------------------------------------------------------ */
+
+/* A listener that goes leaves its socket to the one that comes at the same address: connections
+ * that wait there are not lost. */
+static int inherited_socket(struct lb *lb, const struct lb_listener *l)
+{
+    size_t at = 0;
+    struct str key;
+    void *value;
+    while (map_next(&lb->registry.listeners.by_key, &at, &key, &value)) {
+        const struct lb_name *name = value;
+        int fd = atomic_load(&name->socket.fd);
+        if (&name->socket != l->socket && fd >= 0 && net_addr_equal(&name->socket.addr, &l->addr)) {
+            return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        }
+    }
+    return -1;
+}
 
 static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
 {
@@ -141,9 +160,11 @@ static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
         if (atomic_load(&l->socket->fd) >= 0 || l->socket->is_asked_for) {
             continue;
         }
-        int fd = -1;
         l->socket->addr = l->addr;
-        enum err e = lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
+        int fd = inherited_socket(lb, l);
+        enum err e = fd >= 0
+                         ? ERR_OK
+                         : lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
         if (e == ERR_OK) {
             lb_tune_socket(fd, &l->addr); /* connections inherit it */
             atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
@@ -205,6 +226,7 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
     ask_for_sockets(lb, op, conf);
     lb_drains_adopt(lb, conf, snapshot);
     lb_probes_adopt(lb, conf);
+    lb_watch_adopt(lb, conf);
     retire_slots(lb, before, conf);
     if (before != NULL) {
         before->next = lb->older;
@@ -215,12 +237,23 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
     return ERR_OK;
 }
 
+/* The listener may have got another address since the socket was asked for. */
+static bool is_bound_to(int fd, const struct net_addr *addr)
+{
+    auto_op struct op op;
+    struct net_addr local;
+    op_init(&op);
+    return net_local_addr(&op, fd, &local) == ERR_OK &&
+           (net_addr_port(addr) == 0 || net_addr_equal(&local, addr));
+}
+
 void lb_listener_give(struct lb *lb, struct str listener_arn, int fd)
 {
     struct lb_conf *conf = lb_newest(lb);
     for (size_t i = 0; conf != NULL && i < conf->listener_count; i++) {
         struct lb_listener *l = &conf->listeners[i];
-        if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0) {
+        if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0 &&
+            is_bound_to(fd, &l->addr)) {
             l->socket->is_asked_for = false;
             lb_tune_socket(fd, &l->addr);
             atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
@@ -325,6 +358,7 @@ void lb_free(struct lb *lb)
     ev_timer_stop(&lb->tick);
     ev_timer_stop(&lb->drain_timer);
     ev_timer_stop(&lb->stop_timer);
+    ev_timer_stop(&lb->watch_timer);
     ev_wake_close(&lb->wake);
     while (lb->older != NULL) {
         struct lb_conf *old = lb->older;

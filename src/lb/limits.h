@@ -14,6 +14,8 @@
     8 /* headers whose values are in the index; others are asked one by one */
 #define LB_TRANSFORM_BYTES_MAX \
     ((size_t)16 * 1024)              /* ALB: of a request line; a longer result is a 500 */
+#define LB_CHALLENGES_MAX       1000 /* that certificate authorities may ask for at a time */
+#define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
@@ -28,6 +30,7 @@
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
+#define LB_INTERIM_MAX          16  /* 1xx responses before a response */
 #define LB_PIPELINE_BYTES_MAX   65536 /* read ahead behind the request in work */
 
 /* The worker's one read buffer. Large on purpose: a body then needs a fourth of the system calls,
@@ -42,6 +45,8 @@
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
 #define LB_FREE_BLOCKS_MAX 64
+/* ALB: rules of a request that capacity units do not count. */
+#define LB_FREE_EVALUATIONS 10
 
 #define LB_CONNECTS_MAX       3          /* attempts while nothing of the request was sent */
 #define LB_SENDS_MAX          2          /* attempts once something was: the first and one retry */
@@ -103,6 +108,27 @@
 #define LB_TLS_PEM_BYTES_MAX     (512 * 1024)
 #define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
 #define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
+#define LB_DRAIN_CLOCKS_APART    DUR_MS(200)        /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT          10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX              1000000
+#define LB_PAUSE_DEFAULT         DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX          64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX           64        /* address ranges that maintenance lets through */
+/* For both sides of a WebSocket to answer our Close frame. */
+#define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
+#define LB_SHARE_WHOLE             1000      /* a target without mitigation */
+#define LB_SHARE_LEAST             50        /* one that fails stays under observation */
+#define LB_ANOMALY_TARGETS_MIN     3         /* ALB: healthy targets, else nothing is an anomaly */
+#define LB_ANOMALY_WINDOW          DUR_S(10) /* scaled */
+#define LB_ANOMALY_ANSWERS_MIN     10        /* of a target in a window, else its verdict stays */
+#define LB_ANOMALY_PERCENT_MIN     5         /* faults; below nothing is an anomaly */
+#define LB_ANOMALY_TIMES           3         /* as many faults as the others' average */
+#define LB_ANOMALY_QUIET_MAX       6         /* windows with few answers, then it is forgotten */
+#define LB_STICKY_SECONDS_MAX      604800    /* ALB */
+#define LB_COOKIE_NAME_MAX         256       /* ALB: of the application's cookie */
+#define LB_OUTLIER_RUN_DEFAULT     5
+#define LB_OUTLIER_EJECT_DEFAULT_S 30
+#define LB_OUTLIER_PERCENT_DEFAULT 50
 
 #define LB_IDLE_TIMEOUT_DEFAULT_S      60
 #define LB_CLIENT_KEEP_ALIVE_DEFAULT_S 3600

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum reason { REASON_NONE, REASON_MISMATCH, REASON_TIMEOUT, REASON_FAILED };
+enum reason { REASON_NONE, REASON_MISMATCH, REASON_TIMEOUT, REASON_FAILED, REASON_INTERNAL };
 
 struct lb_probe {
     struct ev_fd fd;
@@ -55,6 +55,8 @@ struct lb_health_row lb_probe_row(const struct lb *lb, const struct lb_group *g,
         .port = peer->port,
         .state = t->is_draining ? "draining" : states[health],
         .inflight_count = lb_peer_inflight(peer, lb->worker_count),
+        .is_anomalous = lb_watch_is_anomalous(peer),
+        .is_mitigated = atomic_load(&peer->share) < LB_SHARE_WHOLE,
     };
     enum reason reason = peer->probe == NULL ? REASON_NONE : peer->probe->reason;
     if (t->is_draining) {
@@ -78,6 +80,9 @@ struct lb_health_row lb_probe_row(const struct lb *lb, const struct lb_group *g,
     } else if (health == LB_HEALTH_UNHEALTHY && reason == REASON_TIMEOUT) {
         row.reason = STR("Target.Timeout");
         row.description = STR("Request timed out");
+    } else if (health == LB_HEALTH_UNHEALTHY && reason == REASON_INTERNAL) {
+        row.reason = STR("Elb.InternalError");
+        row.description = STR("Health checks failed due to an internal error");
     } else if (health == LB_HEALTH_UNHEALTHY) {
         row.reason = STR("Target.FailedHealthChecks");
         row.description = STR("Health checks failed");
@@ -101,7 +106,7 @@ static void publish_counts(struct lb *lb, struct lb_group *g)
     lbstats_hosts_set(lb->options.stats, g->slot, healthy, unhealthy);
 }
 
-static void report(struct lb *lb, struct lb_group *g, const struct lb_target *t)
+void lb_probe_report(struct lb *lb, const struct lb_group *g, const struct lb_target *t)
 {
     char room[LB_DESCRIPTION_BYTES];
     struct lb_health_row row = lb_probe_row(lb, g, t, room, sizeof(room));
@@ -113,7 +118,7 @@ static void changed(struct lb_probe *p)
     publish_counts(p->lb, p->group);
     for (size_t i = 0; i < p->group->target_count; i++) {
         if (p->group->targets[i].peer == p->peer) {
-            report(p->lb, p->group, &p->group->targets[i]);
+            lb_probe_report(p->lb, p->group, &p->group->targets[i]);
         }
     }
 }
@@ -133,6 +138,36 @@ static int next_health(const struct lb_probe *p, int health)
         return LB_HEALTH_UNHEALTHY;
     }
     return health;
+}
+
+/* ---- slow start ------------------------------------------------------------------------------ */
+
+/* Some healthy target has its whole share. */
+static bool has_warm_one(const struct lb_group *g)
+{
+    mono_t now = clock_mono();
+    for (size_t i = 0; i < g->usable_count; i++) {
+        const struct lb_peer *peer = g->targets[i].peer;
+        int64_t since_us = atomic_load(&peer->slow_since_us);
+        bool is_warm = since_us == 0 || now.us - since_us >= dur_scaled(g->slow_start).us;
+        if (is_warm && lb_health_takes_traffic(atomic_load(&peer->health))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Source: ALB: a target warms up when it becomes healthy after it was registered beside a warm one,
+ * or after it was unhealthy, as long as there is a warm one; being unhealthy ends it. */
+static void set_health(const struct lb_group *g, struct lb_peer *peer, int health)
+{
+    bool takes_traffic = lb_health_takes_traffic(health);
+    bool begins = takes_traffic && g->slow_start.us > 0 && peer->may_warm_up && has_warm_one(g);
+    if (!takes_traffic || begins) {
+        atomic_store(&peer->slow_since_us, begins ? clock_mono().us : 0);
+    }
+    peer->may_warm_up = health == LB_HEALTH_UNHEALTHY || (!takes_traffic && peer->may_warm_up);
+    atomic_store(&peer->health, health);
 }
 
 /* When the next probe begins. */
@@ -194,7 +229,7 @@ static void finish(struct lb_probe *p, enum reason reason, unsigned code)
     if (next != health) {
         p->success_run = 0;
         p->failure_run = 0;
-        atomic_store(&p->peer->health, next);
+        set_health(p->group, p->peer, next);
     }
     ev_timer_set(p->lb->loop, &p->timer, pause_of(p, next), start);
     if (next != health || is_new_reason) {
@@ -341,6 +376,13 @@ static void on_timeout(struct ev_timer *t)
     finish(CONTAINER_OF(t, struct lb_probe, timer), REASON_TIMEOUT, 0);
 }
 
+/* This machine is short of something; the target has no part in it. */
+static bool is_ours(int failure)
+{
+    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM ||
+           failure == EADDRNOTAVAIL;
+}
+
 static void start(struct ev_timer *t)
 {
     struct lb_probe *p = CONTAINER_OF(t, struct lb_probe, timer);
@@ -358,13 +400,14 @@ static void start(struct ev_timer *t)
         CHECK(net_addr_parse_host(p->peer->host, p->group->check.port, &addr));
     }
     int fd = -1;
-    if (net_dial_errno(&addr, &fd) != 0) {
-        finish(p, REASON_FAILED, 0);
+    int failure = net_dial_errno(&addr, &fd);
+    if (failure != 0) {
+        finish(p, is_ours(failure) ? REASON_INTERNAL : REASON_FAILED, 0);
         return;
     }
     if (ev_fd_open(lb->loop, &p->fd, fd, EV_WRITE, on_event) != ERR_OK) {
         (void)close(fd);
-        finish(p, REASON_FAILED, 0);
+        finish(p, REASON_INTERNAL, 0);
         return;
     }
     p->bytes = mem_alloc(LB_PROBE_BYTES_MAX);
@@ -396,8 +439,8 @@ static void aim(struct lb *lb, struct lb_group *g, const struct lb_target *t)
     bool is_probed = g->check.is_on && g->is_in_use && !t->is_draining;
     if (!is_probed) {
         stop(peer);
-        if (!t->is_draining) {
-            atomic_store(&peer->health, unprobed_health(g));
+        if (!t->is_draining && before != unprobed_health(g)) {
+            set_health(g, peer, unprobed_health(g));
         }
     } else if (peer->probe == NULL) {
         if (before == LB_HEALTH_UNUSED || before == LB_HEALTH_UNCHECKED) {
@@ -433,9 +476,11 @@ void lb_probes_adopt(struct lb *lb, struct lb_conf *conf)
 {
     for (size_t i = 0; i < conf->group_count; i++) {
         struct lb_group *g = &conf->groups[i];
+        bool has_warm = g->slow_start.us > 0 && has_warm_one(g);
         for (size_t j = 0; j < g->target_count; j++) {
             struct lb_peer *peer = g->targets[j].peer;
             bool is_new = peer->seen_version == 0;
+            peer->may_warm_up = is_new ? has_warm : peer->may_warm_up;
             bool was_draining = peer->was_draining;
             int before = atomic_load(&peer->health);
             peer->seen_version = conf->version;
@@ -443,7 +488,7 @@ void lb_probes_adopt(struct lb *lb, struct lb_conf *conf)
             aim(lb, g, &g->targets[j]);
             if (is_new || was_draining != peer->was_draining ||
                 before != atomic_load(&peer->health)) {
-                report(lb, g, &g->targets[j]);
+                lb_probe_report(lb, g, &g->targets[j]);
             }
         }
         publish_counts(lb, g);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "lb/tls_site.h"
 #include "regex/regex.h"
 
@@ -33,6 +34,7 @@ static void names_fini(struct lb_names *n)
 void lb_registry_init(struct lb_registry *r, size_t worker_count)
 {
     *r = (struct lb_registry){.worker_count = worker_count};
+    rand_bytes(r->own_key.bytes, sizeof(r->own_key.bytes));
     map_init(&r->listeners.by_key);
     map_init(&r->groups.by_key);
     map_init(&r->rules.by_key);
@@ -98,6 +100,8 @@ struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str g
         peer->group_arn = str_make(texts + key.len, group_arn.len);
         peer->host = str_make(texts + key.len + group_arn.len, host.len);
         peer->port = port;
+        peer->tag = lb_tag_of(peer->key);
+        atomic_store(&peer->share, LB_SHARE_WHOLE);
         peer->inflight = mem_alloc_array(r->worker_count, sizeof(*peer->inflight));
         CHECK(net_addr_parse_host(host, port, &peer->addr));
         peer->index = take_index(&r->peers);
@@ -114,6 +118,7 @@ void lb_peer_give(struct lb_registry *r, struct lb_peer *peer)
     if (--peer->ref_count == 0) {
         CHECK(peer->probe == NULL);
         CHECK(lb_peer_inflight(peer, r->worker_count) == 0);
+        mem_free(peer->watch);
         (void)map_remove(&r->peers.by_key, peer->key);
         give_index(&r->peers, peer->index);
         mem_free(peer->inflight);

@@ -40,7 +40,7 @@ static void send_reply(struct lb_client *c, struct h1_writer *out, bool closes)
     if (!lb_client_send(c, bytes)) {
         return;
     }
-    lb_count_bytes(c->worker, c->slot, bytes.len);
+    lb_count_client_bytes(c, bytes.len);
     if (closes) {
         lb_client_finish(c, true);
     }
@@ -73,6 +73,9 @@ void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head
     lb_count_one(c->worker, c->slot, LBSTATS_FIXED_RESPONSES);
     lb_count_own(c, NULL, a->status);
     write_start(c, &out, a->status);
+    if (str_is_set(a->retry_after)) {
+        h1_write_field(&out, STR("Retry-After"), a->retry_after);
+    }
     bool has_body = !is_head && a->status != 204 && a->status != 304;
     write_end(&out, a->content_type, a->body, closes, has_body);
     send_reply(c, &out, closes);
@@ -178,6 +181,9 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     struct str location = str_make(to.ptr, to.len);
     /* a target that came with odd bytes cannot be put into a header line */
     if (to.is_full || memchr(location.ptr, ' ', location.len) != NULL) {
+        if (to.is_full) {
+            lb_count_one(c->worker, c->slot, LBSTATS_REDIRECTS_TOO_LONG);
+        }
         lb_count_own(c, NULL, to.is_full ? 414 : 400);
         lb_reply_error(c, to.is_full ? 414 : 400, is_head, closes);
         return;

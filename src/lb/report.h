@@ -15,6 +15,8 @@ struct lb_health_row {
     struct str reason;      /* "Target.Timeout", absent when there is none */
     struct str description; /* "Request timed out" */
     uint64_t inflight_count;
+    bool is_anomalous; /* it fails more often than the others */
+    bool is_mitigated; /* and gets fewer requests for it */
 };
 
 struct lb_report {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "lb/control.h"
+#include "lb/tunnel.h"
 
 #include <errno.h>
 
@@ -109,24 +110,21 @@ static void start_tunnel(struct lb_exchange *ex, struct str behind)
     struct lb_worker *w = c->worker;
     lb_count_response(ex, 101, mono_since(clock_mono(), ex->sent_at));
     forget_request(ex);
-    ex->is_tunnel = true;
+    lb_tunnel_begin(ex);
     struct h1_writer head;
     lb_rewrite_response(w, ex, false, &head);
-    if (!send_head(ex, &head, behind)) {
+    if (!send_head(ex, &head, STR(""))) {
         return;
     }
-    if (c->ahead != NULL) {
+    lb_tunnel_to_client(ex, behind);
+    if (c->ahead != NULL && !ex->is_over) {
         /* the client did not wait for our answer */
         struct lb_block *ahead = c->ahead;
         c->ahead = NULL;
-        bool fits = lb_block_add(&w->blocks, &ex->out,
-                                 str_make(ahead->bytes + ahead->at, lb_block_waiting(ahead)));
+        lb_tunnel_to_target(ex, str_make(ahead->bytes + ahead->at, lb_block_waiting(ahead)));
         lb_block_give(&w->blocks, ahead);
-        CHECK(fits); /* LB_PIPELINE_BYTES_MAX into an empty block */
-        lb_exchange_send(ex);
     }
     if (!ex->is_over) {
-        lb_client_wait(c);
         lb_client_arm(c);
     }
 }
@@ -152,6 +150,9 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     struct h1_head *h = &w->response_head;
     size_t behind = count - h->head_bytes;
     lb_count_response(ex, h->status, mono_since(clock_mono(), ex->sent_at));
+    if (ex->group->is_watched) {
+        lb_watch_answer(ex, h->status >= 500);
+    }
     forget_request(ex);
     if (h1_has(h, H1_KEEP_ALIVE)) {
         read_keep_alive(ex->upstream, h);
@@ -159,7 +160,7 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     bool is_raw = ex->is_http10 && (h->framing == H1_CHUNKED || h->framing == H1_UNTIL_CLOSE);
     ex->closes_client = !ex->wants_keep_alive || w->is_stopping || !ex->request.is_done || is_raw ||
                         h->verdict >= H1_AMBIGUOUS;
-    ex->upstream_may_stay = h->is_keep_alive;
+    ex->upstream_may_stay = h->is_keep_alive && !ex->closes_target;
     lb_body_init(&ex->response, framing_of(ex, h, behind), h->content_length,
                  !ex->is_http10 && ex->client->stream == NULL);
     ex->response.blocks = ex->takes_trailers ? &w->blocks : NULL;
@@ -214,6 +215,10 @@ static void take_heads(struct lb_exchange *ex, char *bytes, size_t count)
         }
         if (h->status >= 200) {
             start_response(ex, bytes, count);
+            return;
+        }
+        if (++ex->interim_count > LB_INTERIM_MAX) {
+            fail(ex, LB_FAIL_MALFORMED);
             return;
         }
         if (!relay_interim(ex)) {

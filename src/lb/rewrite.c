@@ -1,6 +1,7 @@
 /* New heads from what was understood of the old ones. Framing is always written anew; other lines
  * are copied when they belong to the message and not to the connection. */
 
+#include "lb/affinity.h"
 #include "lb/rule.h"
 #include "lb/transform.h"
 #include "lb/worker.h"
@@ -220,17 +221,23 @@ static bool is_plain_name(struct str name)
     return true;
 }
 
-static void copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t handled,
+/* Returns whether there was a name that is not plain. */
+static bool copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t handled,
                         bool drops_invalid)
 {
+    bool has_odd = false;
     for (size_t i = 0; i < h->field_count; i++) {
         const struct h1_field *f = &h->fields[i];
-        bool is_dropped = f->flags != 0 || (handled >> f->name & 1u) != 0;
-        if (is_dropped || (drops_invalid && !is_plain_name(h1_field_name(h, f)))) {
+        if (f->flags != 0 || (handled >> f->name & 1u) != 0) {
             continue;
         }
-        h1_write_parsed_field(w, h, f);
+        bool is_odd = f->name == H1_OTHER && !is_plain_name(h1_field_name(h, f));
+        has_odd |= is_odd;
+        if (!is_odd || !drops_invalid) {
+            h1_write_parsed_field(w, h, f);
+        }
     }
+    return has_odd;
 }
 
 /* Names that the listener's attributes set or hide: what the target says there does not count. */
@@ -303,7 +310,10 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     }
     h1_write_raw(w, STR(" HTTP/1.1\r\n"));
     write_host(w, str_is_set(to.host) ? to.host : h1_str(h, h->host), l);
-    copy_fields(w, h, handled_request, l->drops_invalid);
+    if (copy_fields(w, h, handled_request, l->drops_invalid)) {
+        lb_count_one(c->worker, c->slot,
+                     l->drops_invalid ? LBSTATS_HEADERS_DROPPED : LBSTATS_HEADERS_FORWARDED);
+    }
     write_framing(w, h);
     write_forwarded_for(w, c, l, h);
     h1_write_raw(w, l->tls == NULL ? STR("X-Forwarded-Proto: http\r\n")
@@ -335,6 +345,9 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
         }
     } else if (!ex->is_http10) {
         h1_write_raw(out, STR("Transfer-Encoding: chunked\r\n"));
+    }
+    if (ex->affinity != NULL && (h->status >= 200 || ex->is_tunnel)) {
+        lb_affinity_write(w, ex, out);
     }
     if (ex->is_tunnel) {
         h1_write_raw(out, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));

@@ -140,7 +140,7 @@ static bool query_matches(const struct lb_condition *c, const struct h1_head *he
     return false;
 }
 
-static bool is_within(const struct lb_cidr *cidr, const uint8_t bytes[16])
+bool lb_cidr_has(const struct lb_cidr *cidr, const uint8_t bytes[16])
 {
     size_t whole = cidr->bits / 8;
     if (memcmp(cidr->bytes, bytes, whole) != 0) {
@@ -157,7 +157,7 @@ static bool is_within(const struct lb_cidr *cidr, const uint8_t bytes[16])
 static bool source_matches(const struct lb_condition *c, const uint8_t bytes[16])
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (is_within(&c->cidrs[i], bytes)) {
+        if (lb_cidr_has(&c->cidrs[i], bytes)) {
             return true;
         }
     }

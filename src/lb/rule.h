@@ -27,5 +27,7 @@ bool lb_rule_holds(const struct lb_rule *rule, const struct lb_request_facts *fa
 struct str lb_rule_path(const struct h1_head *h);
 /* Pattern with *, ? and \ before a character that stands for itself. No recursion. */
 bool lb_rule_match(struct str pattern, struct str text, bool ignore_case);
+/* The address, of lb_addr_bytes, lies in the range. */
+bool lb_cidr_has(const struct lb_cidr *cidr, const uint8_t bytes[16]);
 /* Host without its port. */
 struct str lb_host_name(struct str host);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/tunnel.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ static void close_idle(struct lb_pool *pool)
     }
 }
 
-static void adopt_peer(struct lb_worker *w, const struct lb_target *t)
+static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const struct lb_target *t)
 {
     struct lb_pool *pool = w->pools[t->peer->index];
     if (pool == NULL) {
@@ -56,6 +57,29 @@ static void adopt_peer(struct lb_worker *w, const struct lb_target *t)
     pool->peer = t->peer; /* also when it was gone for a version or two */
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
+    pool->closes_tunnels = t->is_draining && g->closes_websockets;
+}
+
+static void close_tunnels(struct lb_pool *pool)
+{
+    LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
+        if (ex->is_tunnel) {
+            lb_tunnel_drain(ex);
+        }
+    }
+}
+
+/* The target is gone though it had not finished: control, which has a clock of its own, found that
+ * its delay is over. One that goes before that finishes what it has. */
+static void end_drain(const struct lb_worker *w, struct lb_pool *pool)
+{
+    mono_t soon = mono_add(ev_now(&w->loop), LB_DRAIN_CLOCKS_APART);
+    if (pool->peer == NULL || atomic_load(&pool->peer->drain_until_us) > soon.us) {
+        return;
+    }
+    LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
+        lb_exchange_expire(ex);
+    }
 }
 
 void lb_pools_adopt(struct lb_worker *w)
@@ -63,7 +87,7 @@ void lb_pools_adopt(struct lb_worker *w)
     for (size_t i = 0; i < w->conf->group_count; i++) {
         const struct lb_group *g = &w->conf->groups[i];
         for (size_t j = 0; j < g->target_count; j++) {
-            adopt_peer(w, &g->targets[j]);
+            adopt_peer(w, g, &g->targets[j]);
         }
     }
     for (uint32_t i = 0; i < w->pool_count; i++) {
@@ -75,6 +99,11 @@ void lb_pools_adopt(struct lb_worker *w)
         if (is_gone || pool->is_draining) {
             close_idle(pool);
             lb_links_close(pool);
+        }
+        if (is_gone && pool->is_draining) {
+            end_drain(w, pool);
+        } else if (pool->closes_tunnels) {
+            close_tunnels(pool);
         }
         if (is_gone && list_is_empty(&pool->busy)) {
             pool->peer = NULL; /* it may be freed from now on */

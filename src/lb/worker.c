@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "lb/affinity.h"
 #include "lb/control.h"
 #include "lb/h2.h"
 #include "regex/regex.h"
@@ -50,23 +51,38 @@ uint64_t lb_worker_random(struct lb_worker *w)
     return x * 2685821657736338717u;
 }
 
+static void write_date(int64_t at_s, char text[32])
+{
+    static const char days[] = "ThuFriSatSunMonTueWed";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct arena scratch;
+    arena_init(&scratch);
+    struct str iso = wall_iso8601(&scratch, (wall_t){.us = at_s * 1000000});
+    const char *d = days + at_s / 86400 % 7 * 3;
+    const char *m = months + ((iso.ptr[5] - '0') * 10 + (iso.ptr[6] - '0') - 1) * 3;
+    (void)snprintf(text, 32, "%.3s, %.2s %.3s %.4s %.8s GMT", d, iso.ptr + 8, m, iso.ptr,
+                   iso.ptr + 11);
+    arena_fini(&scratch);
+}
+
 struct str lb_worker_date(struct lb_worker *w)
 {
     int64_t now_s = clock_wall().us / 1000000;
     if (now_s != w->date_s) {
         w->date_s = now_s;
-        static const char days[] = "ThuFriSatSunMonTueWed";
-        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        struct arena scratch;
-        arena_init(&scratch);
-        struct str iso = wall_iso8601(&scratch, (wall_t){.us = now_s * 1000000});
-        const char *d = days + now_s / 86400 % 7 * 3;
-        const char *m = months + ((iso.ptr[5] - '0') * 10 + (iso.ptr[6] - '0') - 1) * 3;
-        (void)snprintf(w->date_text, sizeof(w->date_text), "%.3s, %.2s %.3s %.4s %.8s GMT", d,
-                       iso.ptr + 8, m, iso.ptr, iso.ptr + 11);
-        arena_fini(&scratch);
+        write_date(now_s, w->date_text);
     }
     return str_of(w->date_text);
+}
+
+struct str lb_worker_expires(struct lb_worker *w)
+{
+    int64_t now_s = clock_wall().us / 1000000;
+    if (now_s != w->expires_s) {
+        w->expires_s = now_s;
+        write_date(now_s + LB_STICKY_SECONDS_MAX, w->expires_text);
+    }
+    return str_of(w->expires_text);
 }
 
 /* ---- configurations -------------------------------------------------------------------------- */
@@ -91,8 +107,10 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
     w->listenings = grown(w->listenings, &w->listening_count, conf->listeners_end,
                           sizeof(struct lb_listening *));
     w->conf = conf;
+    lb_cookies_set_key(&w->cookies, &conf->cookie_key);
     lb_pools_adopt(w);
     lb_listenings_adopt(w);
+    lb_gates_adopt(w);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -207,9 +225,13 @@ static void free_worker(struct lb_worker *w)
     LIST_FOR (c, &w->free_clients, struct lb_client, node) {
         mem_free(c);
     }
+    LIST_FOR (a, &w->free_affinities, struct lb_affinity, node) {
+        mem_free(a);
+    }
     for (uint32_t i = 0; i < w->pool_count; i++) {
         mem_free(w->pools[i]);
     }
+    lb_cookies_fini(&w->cookies);
     for (uint32_t i = 0; i < w->listening_count; i++) {
         mem_free(w->listenings[i]);
     }
@@ -233,12 +255,14 @@ static void free_worker(struct lb_worker *w)
 static void init_lists(struct lb_worker *w)
 {
     list_init(&w->clients);
+    list_init(&w->held);
     list_init(&w->dead_clients);
     list_init(&w->dead_upstreams);
     list_init(&w->dead_exchanges);
     list_init(&w->free_clients);
     list_init(&w->free_upstreams);
     list_init(&w->free_exchanges);
+    list_init(&w->free_affinities);
 }
 
 enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint32_t id)
@@ -246,6 +270,7 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     w->lb = lb;
     w->id = id;
     w->date_s = -1;
+    w->expires_s = -1;
     w->random = rand_u64() | 1;
     init_lists(w);
     w->row = lbstats_row_claim(lb->options.stats, lb->options.generation);

@@ -14,6 +14,7 @@
 #include "lb/block.h"
 #include "lb/body.h"
 #include "lb/conf.h"
+#include "lb/cookie.h"
 #include "lb/lb.h"
 #include "lb/split.h"
 #include "lb/tls.h"
@@ -28,20 +29,25 @@ struct lb_h2;        /* h2.h: a client's connection that speaks HTTP/2 */
 struct lb_stream;    /* one of its streams */
 struct lb_link;      /* a connection to a target that speaks HTTP/2 */
 struct lb_h2_shared; /* of a worker */
+struct lb_tunnel;
 struct regex_scratch;
+struct lb_affinity;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
 struct lb_pool {
     uint64_t serial; /* of the peer */
     struct lb_peer *peer;
-    uint64_t version; /* of the newest configuration that names the peer */
-    bool is_draining; /* in that version */
+    uint64_t version;    /* of the newest configuration that names the peer */
+    bool is_draining;    /* in that version */
+    bool closes_tunnels; /* it drains, and its group lets no WebSocket run on */
     uint32_t idle_count;
     struct list idle;  /* of lb_upstream, most recently used first */
     struct list busy;  /* of lb_exchange */
     struct list links; /* of lb_link */
     mono_t avoid_until;
+    int64_t turn;       /* weighted turns while a target warms up: pick.c */
+    uint32_t fault_run; /* faults since its last good answer */
     /* Learned: the target closes idle connections after about this long. */
     dur_t learned_idle; /* 0: not known */
     dur_t last_idle;    /* how old the last one was that it closed */
@@ -95,11 +101,20 @@ enum lb_client_state {
     LB_CLIENT_DEAD,
 };
 
+enum lb_hold {
+    LB_HOLD_NONE,
+    LB_HOLD_WAITS,   /* its next request is complete and waits at the listener's gate */
+    LB_HOLD_PASSES,  /* released: that request is not asked again */
+    LB_HOLD_EXPIRED, /* it waited too long */
+};
+
 struct lb_client {
     struct ev_fd fd;
     struct ev_timer timer;
     struct list node; /* in the worker's list of clients, or of the dead */
     struct ev_defer resume;
+    struct list held; /* in the worker's list of those that a gate holds */
+    struct lb_socket *held_at;
     struct lb_worker *worker;
     struct lb_exchange *exchange;
     struct lb_block *ahead; /* part of a head, or requests behind the one in work */
@@ -113,7 +128,9 @@ struct lb_client {
     struct lb_h2 *h2;         /* this is the socket of an HTTP/2 connection */
     struct lb_stream *stream; /* this is a stream: no socket of its own */
     uint8_t state;
+    uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
 };
@@ -129,7 +146,10 @@ struct lb_exchange {
     struct lb_conf *target_conf;  /* that names the target; another one after a retry */
     const struct lb_listener *listener;
     struct lb_group *group;
-    struct lb_pool *pool; /* of the target that it counts for */
+    struct lb_tunnel *tunnel; /* NULL unless is_tunnel */
+    const struct lb_action *action;
+    struct lb_affinity *affinity; /* NULL unless action->has_affinity */
+    struct lb_pool *pool;         /* of the target that it counts for */
     struct lb_body request;
     struct lb_body response;
     struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
@@ -143,6 +163,7 @@ struct lb_exchange {
     uint8_t connect_count;
     uint8_t send_count;
     uint8_t refused_count;
+    uint8_t interim_count; /* 1xx responses of this try */
     bool is_idempotent;
     bool is_head;
     bool is_http10;
@@ -151,6 +172,8 @@ struct lb_exchange {
     bool is_grpc;
     bool takes_trailers;   /* the client, in the response */
     bool wants_keep_alive; /* the client, and its request allows it */
+    bool closes_target;    /* the request was ambiguous: its connection is used no more */
+    bool may_send_more;    /* the client does not expect the connection to end with this */
     bool may_replay;
     bool has_begun; /* this try has begun to send */
     bool is_cut;    /* the target takes no more of the request; it may still answer */
@@ -171,6 +194,7 @@ struct lb_listening {
     uint32_t index;
     uint32_t slot;
     int listen_fd; /* belongs to the control thread */
+    struct net_addr addr;
 };
 
 struct lb_rotation {
@@ -196,12 +220,17 @@ struct lb_worker {
     uint32_t listening_count;
     struct list clients;
     uint32_t client_count;
+    struct list held; /* of lb_client, in the order in which their requests came */
+    struct ev_defer release;
+    bool has_gates; /* some listener has one, or someone is held */
     struct list dead_clients;
     struct list dead_upstreams;
     struct list dead_exchanges;
     struct list free_clients;
     struct list free_upstreams;
     struct list free_exchanges;
+    struct list free_affinities;
+    struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
@@ -212,6 +241,8 @@ struct lb_worker {
     uint64_t random;    /* state of a generator for trace ids */
     int64_t date_s;     /* second that date_text shows */
     char date_text[32];
+    int64_t expires_s; /* second that expires_text was made in */
+    char expires_text[32];
     bool is_stopping;
     bool is_stop_reported;
     mono_t stop_began;
@@ -256,6 +287,8 @@ bool lb_stream_answer(struct lb_stream *s, struct str head, struct str body);
 /* Lines that come behind the body. */
 void lb_stream_add_trailers(struct lb_stream *s, struct str text);
 void lb_stream_arm(struct lb_stream *s);
+/* A request that was held may go on. */
+void lb_stream_resume(struct lb_stream *s);
 void lb_stream_finish(struct lb_stream *s);
 void lb_stream_close(struct lb_stream *s);
 /* All of the request was read. */
@@ -317,6 +350,8 @@ void lb_worker_sweep_later(struct lb_worker *w);
 uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
+/* The same seven days from now: what ALB's cookies carry. */
+struct str lb_worker_expires(struct lb_worker *w);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
@@ -330,11 +365,17 @@ bool lb_client_send(struct lb_client *c, struct str bytes);
 void lb_client_arm(struct lb_client *c);
 /* The client has the idle timeout from now on to send or take something. */
 void lb_client_wait(struct lb_client *c);
+/* The same with another time. */
+void lb_client_wait_at_most(struct lb_client *c, dur_t at_most);
+/* Works through what was read ahead at the end of this turn. */
+void lb_client_resume(struct lb_client *c);
 /* The exchange or answer is complete: next request, or close. */
 void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
 void lb_client_finish(struct lb_client *c, bool must_linger);
 void lb_client_close(struct lb_client *c);
+/* worker->request_head is H1_BAD: counts and answers. */
+void lb_client_refuse_head(struct lb_client *c);
 /* As lb_client_wait, for the rest of a head. */
 void lb_client_wait_for_head(struct lb_client *c);
 /* So much waits for the client that its target is made to wait too. */
@@ -421,9 +462,31 @@ bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before);
 struct lb_pool *lb_pool_of(struct lb_worker *w, struct lb_peer *peer);
 void lb_pools_adopt(struct lb_worker *w);
 void lb_pools_close(struct lb_worker *w);
+/* pick.c */
+/* A stay at this target may go on: it takes requests as far as its health goes. */
+bool lb_may_take(const struct lb_worker *w, const struct lb_group *g, const struct lb_peer *peer);
 /* NULL when the group has no target that may be used. */
 struct lb_peer *lb_pick(struct lb_worker *w, struct lb_group *g, struct lb_peer *const *refused,
                         size_t refused_count);
+
+/* gate.c: pause and maintenance of a listener */
+enum lb_gate_says {
+    LB_GATE_OPEN,
+    LB_GATE_HOLDS,   /* the request stays with its client and comes again */
+    LB_GATE_IS_FULL, /* 503: too many are held, or this one for too long */
+    LB_GATE_ANSWERS, /* with the page of the gate */
+};
+/* For a client whose next request's head is complete. */
+enum lb_gate_says lb_gate_ask(struct lb_client *c, const struct lb_listener *l);
+/* The client is not held any more, for whatever reason. */
+void lb_gate_leave(struct lb_client *c);
+/* It was held for too long. */
+void lb_gate_expire(struct lb_client *c);
+/* A new configuration: releases, in their order, those whose listener is not paused any more. */
+void lb_gates_adopt(struct lb_worker *w);
+/* watch.c */
+/* A target of a watched group answered, or failed to. */
+void lb_watch_answer(struct lb_exchange *ex, bool is_fault);
 
 /* tunnel.c */
 void lb_tunnel_from_client(struct lb_exchange *ex);
@@ -459,7 +522,14 @@ void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
 void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
-/* An answer of our own; ex is NULL when no target was chosen. */
+/* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
+ * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);
-/* Bytes that went through since the last call. */
+/* Bytes that went through since the last call; of a client with its address family. */
 void lb_count_bytes(const struct lb_worker *w, uint32_t slot, uint64_t bytes);
+void lb_count_client_bytes(const struct lb_client *c, uint64_t bytes);
+/* A client's connection is there: new and active. */
+void lb_count_accepted(const struct lb_client *c);
+/* Rules that were asked until `taken` matched; NULL: none did. */
+void lb_count_rules(const struct lb_client *c, const struct lb_listener *l,
+                    const struct lb_rule *taken);

@@ -1,6 +1,5 @@
 #include "stats/lbstats.h"
 
-#include "base/check.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -10,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define MAGIC       0x7374617473626c31u
-#define READ_TRIES  1000
+#define MAGIC       0x7374617473626c32u
+#define COPY_TRIES  4
 #define SUB_BITS    6
 #define BUCKET_SUBS (1u << SUB_BITS)
 #define VALUE_MAX   UINT32_MAX
@@ -25,14 +24,20 @@ struct slot {
     uint32_t incarnation;
     int64_t retired_us; /* mono_t */
     uint64_t hosts;     /* healthy << 32 | unhealthy */
+    uint64_t anomalies; /* anomalous << 32 | mitigated */
+    uint64_t states;    /* STATE_... */
     char load_balancer[LBSTATS_NAME_MAX];
     char target_group[LBSTATS_NAME_MAX];
 };
+
+#define STATE_DNS_UNHEALTHY     1u
+#define STATE_ROUTING_UNHEALTHY 2u
 
 struct region {
     uint64_t magic;
     uint64_t bytes;
     pthread_mutex_t table_lock; /* slots and row owners; robust, so a dead holder blocks nobody */
+    pthread_mutex_t ask_lock;   /* the one reader that asks a writer; robust likewise */
     uint32_t row_owners[LBSTATS_ROWS_MAX]; /* generation, or 0 */
     uint32_t rows_used;                    /* rows at or above were never claimed */
     struct slot slots[LBSTATS_SLOTS_MAX];
@@ -47,14 +52,10 @@ static const size_t region_bytes = sizeof(struct region) + (size_t)LBSTATS_SLOTS
                                                                LBSTATS_ROWS_MAX *
                                                                sizeof(struct lbstats_block);
 
-static const char *const counter_names[] = {
-#define X(counter, name, is_gauge) name,
-#include "stats/lbstats_counters.def"
-#undef X
-};
-
-static const bool is_gauge_of[] = {
-#define X(counter, name, is_gauge) is_gauge,
+const struct lbstats_meaning lbstats_meanings[LBSTATS_COUNTER_COUNT] = {
+#define X(counter, name, family, kind, scope, unit)                              \
+    [counter] = {name, LBSTATS_OF_##family, LBSTATS_##kind, LBSTATS_FOR_##scope, \
+                 LBSTATS_UNIT_##unit},
 #include "stats/lbstats_counters.def"
 #undef X
 };
@@ -62,7 +63,7 @@ static const bool is_gauge_of[] = {
 const char *lbstats_counter_name(enum lbstats_counter counter)
 {
     CHECK((size_t)counter < LBSTATS_COUNTER_COUNT);
-    return counter_names[counter];
+    return lbstats_meanings[counter].name;
 }
 
 /* ---- histogram --------------------------------------------------------------------------------
@@ -174,6 +175,7 @@ enum err lbstats_create(struct op *op, int *ret_fd)
     struct region *r = NULL;
     TRY(map_fd(op, fd, &r));
     init_lock(&r->table_lock);
+    init_lock(&r->ask_lock);
     r->bytes = region_bytes;
     r->magic = MAGIC;
     (void)munmap(r, region_bytes);
@@ -211,19 +213,19 @@ void lbstats_unmap(struct lbstats *s)
     }
 }
 
-static void lock_table(struct region *r)
+static void lock(pthread_mutex_t *mutex)
 {
-    int code = pthread_mutex_lock(&r->table_lock);
+    int code = pthread_mutex_lock(mutex);
     if (code == EOWNERDEAD) {
-        /* every step under the lock leaves a table that can be read, so there is nothing to mend */
-        code = pthread_mutex_consistent(&r->table_lock);
+        /* every step under a lock leaves what can be read, so there is nothing to mend */
+        code = pthread_mutex_consistent(mutex);
     }
     CHECK(code == 0);
 }
 
-static void unlock_table(struct region *r)
+static void unlock(pthread_mutex_t *mutex)
 {
-    CHECK(pthread_mutex_unlock(&r->table_lock) == 0);
+    CHECK(pthread_mutex_unlock(mutex) == 0);
 }
 
 struct lbstats_block *lbstats_block(struct lbstats *s, uint32_t slot, uint32_t row)
@@ -286,9 +288,12 @@ static void take_slot(struct lbstats *s, uint32_t at, struct str load_balancer,
     set_state(slot, SLOT_FREE);
     __atomic_store_n(&slot->incarnation, slot->incarnation + 1, __ATOMIC_SEQ_CST);
     for (uint32_t row = 0; row < s->region->rows_used; row++) {
-        memset(lbstats_block(s, at, row), 0, sizeof(struct lbstats_block));
+        struct lbstats_block *b = lbstats_block(s, at, row);
+        memset(b, 0, offsetof(struct lbstats_block, answer)); /* the rest is dead without a wish */
     }
     slot->hosts = 0;
+    slot->anomalies = 0;
+    slot->states = 0;
     slot->retired_us = 0;
     (void)str_to_c(load_balancer, slot->load_balancer, LBSTATS_NAME_MAX);
     (void)str_to_c(target_group, slot->target_group, LBSTATS_NAME_MAX);
@@ -307,7 +312,7 @@ uint32_t lbstats_slot_open(struct lbstats *s, struct str load_balancer, struct s
         return LBSTATS_NONE;
     }
     struct region *r = s->region;
-    lock_table(r);
+    lock(&r->table_lock);
     uint32_t at = find_slot(r, load_balancer, target_group);
     if (at != LBSTATS_NONE) {
         set_state(&r->slots[at], SLOT_LIVE);
@@ -317,7 +322,7 @@ uint32_t lbstats_slot_open(struct lbstats *s, struct str load_balancer, struct s
             take_slot(s, at, load_balancer, target_group);
         }
     }
-    unlock_table(r);
+    unlock(&r->table_lock);
     return at;
 }
 
@@ -325,13 +330,15 @@ void lbstats_slot_retire(struct lbstats *s, uint32_t slot, mono_t now)
 {
     CHECK(slot < LBSTATS_SLOTS_MAX);
     struct region *r = s->region;
-    lock_table(r);
+    lock(&r->table_lock);
     if (r->slots[slot].state == SLOT_LIVE) {
         r->slots[slot].retired_us = now.us;
         set_state(&r->slots[slot], SLOT_RETIRED);
         __atomic_store_n(&r->slots[slot].hosts, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&r->slots[slot].anomalies, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&r->slots[slot].states, 0, __ATOMIC_RELAXED);
     }
-    unlock_table(r);
+    unlock(&r->table_lock);
 }
 
 void lbstats_hosts_set(struct lbstats *s, uint32_t slot, uint32_t healthy_count,
@@ -342,6 +349,23 @@ void lbstats_hosts_set(struct lbstats *s, uint32_t slot, uint32_t healthy_count,
                      __ATOMIC_RELAXED);
 }
 
+void lbstats_anomalies_set(struct lbstats *s, uint32_t slot, uint32_t anomalous_count,
+                           uint32_t mitigated_count)
+{
+    CHECK(slot < LBSTATS_SLOTS_MAX);
+    __atomic_store_n(&s->region->slots[slot].anomalies,
+                     (uint64_t)anomalous_count << 32 | mitigated_count, __ATOMIC_RELAXED);
+}
+
+void lbstats_states_set(struct lbstats *s, uint32_t slot, bool is_dns_healthy,
+                        bool is_routing_healthy)
+{
+    CHECK(slot < LBSTATS_SLOTS_MAX);
+    uint64_t states = (is_dns_healthy ? 0 : STATE_DNS_UNHEALTHY) |
+                      (is_routing_healthy ? 0 : STATE_ROUTING_UNHEALTHY);
+    __atomic_store_n(&s->region->slots[slot].states, states, __ATOMIC_RELAXED);
+}
+
 /* ---- rows -------------------------------------------------------------------------------------
  */
 
@@ -350,7 +374,7 @@ uint32_t lbstats_row_claim(struct lbstats *s, uint32_t generation)
     CHECK(generation != 0);
     struct region *r = s->region;
     uint32_t claimed = LBSTATS_NONE;
-    lock_table(r);
+    lock(&r->table_lock);
     for (uint32_t row = 0; row < LBSTATS_ROWS_MAX && claimed == LBSTATS_NONE; row++) {
         if (r->row_owners[row] == 0) {
             r->row_owners[row] = generation;
@@ -360,50 +384,73 @@ uint32_t lbstats_row_claim(struct lbstats *s, uint32_t generation)
     if (claimed != LBSTATS_NONE && claimed >= r->rows_used) {
         __atomic_store_n(&r->rows_used, claimed + 1, __ATOMIC_RELEASE);
     }
-    unlock_table(r);
+    unlock(&r->table_lock);
     return claimed;
 }
 
-/* The row has no writer any more: what a dead one left half done is closed here. */
-static void clear_gauges(struct lbstats *s, uint32_t row)
+/* What a dead writer left half counted did not happen. A reader undoes the same meanwhile. */
+static void mend(struct lbstats_block *b)
+{
+    if ((b->sequence & 1) == 0) {
+        return;
+    }
+    for (uint64_t i = b->undo_count; i > 0; i--) {
+        const struct lbstats_undo *undo = &b->undo[i - 1];
+        LBSTATS_STORE(&b->words[undo->word], undo->before);
+    }
+    lbstats_end(b);
+}
+
+static void clear_gauges(struct lbstats_block *b)
+{
+    bool is_clear = true;
+    for (size_t i = 0; i < LBSTATS_COUNTER_COUNT; i++) {
+        is_clear &= lbstats_meanings[i].kind != LBSTATS_GAUGE || b->words[i] == 0;
+    }
+    if (is_clear) {
+        return;
+    }
+    lbstats_begin(b);
+    for (size_t i = 0; i < LBSTATS_COUNTER_COUNT; i++) {
+        if (lbstats_meanings[i].kind == LBSTATS_GAUGE && b->words[i] != 0) {
+            lbstats_put(b, i, 0);
+        }
+    }
+    lbstats_end(b);
+}
+
+/* The row has no writer any more. */
+static void clean_row(struct lbstats *s, uint32_t row)
 {
     for (uint32_t slot = 0; slot < LBSTATS_SLOTS_MAX; slot++) {
-        if (s->region->slots[slot].state == SLOT_FREE) {
-            continue;
+        if (s->region->slots[slot].state != SLOT_FREE) {
+            struct lbstats_block *b = lbstats_block(s, slot, row);
+            mend(b);
+            clear_gauges(b);
         }
-        struct lbstats_block *b = lbstats_block(s, slot, row);
-        if ((b->sequence & 1) == 0) {
-            lbstats_begin(b);
-        }
-        for (size_t i = 0; i < LBSTATS_COUNTER_COUNT; i++) {
-            if (is_gauge_of[i]) {
-                __atomic_store_n(&b->counters[i], 0, __ATOMIC_RELAXED);
-            }
-        }
-        lbstats_end(b);
     }
 }
 
 void lbstats_row_release(struct lbstats *s, uint32_t row)
 {
     CHECK(row < LBSTATS_ROWS_MAX);
-    lock_table(s->region);
-    clear_gauges(s, row);
+    lock(&s->region->table_lock);
+    clean_row(s, row);
     s->region->row_owners[row] = 0;
-    unlock_table(s->region);
+    unlock(&s->region->table_lock);
 }
 
 void lbstats_generation_gone(struct lbstats *s, uint32_t generation)
 {
     CHECK(generation != 0);
-    lock_table(s->region);
+    lock(&s->region->table_lock);
     for (uint32_t row = 0; row < LBSTATS_ROWS_MAX; row++) {
         if (s->region->row_owners[row] == generation) {
-            clear_gauges(s, row);
+            clean_row(s, row);
             s->region->row_owners[row] = 0;
         }
     }
-    unlock_table(s->region);
+    unlock(&s->region->table_lock);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------
@@ -438,60 +485,119 @@ uint32_t lbstats_find(const struct lbstats *s, struct str load_balancer, struct 
     return find_slot(s->region, load_balancer, target_group);
 }
 
-static void copy_words(uint64_t *to, const uint64_t *from, size_t count)
+void lbstats_answer(struct lbstats_block *b)
 {
-    for (size_t i = 0; i < count; i++) {
-        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    uint64_t asked = LBSTATS_LOAD(&b->asked);
+    for (size_t i = 0; i < LBSTATS_WORDS; i++) {
+        LBSTATS_STORE(&b->answer[i], b->words[i]);
+    }
+    LBSTATS_STORE(&b->answered, asked);
+}
+
+static void copy_words(uint64_t *to, const uint64_t *from)
+{
+    for (size_t i = 0; i < LBSTATS_WORDS; i++) {
+        to[i] = LBSTATS_LOAD(&from[i]);
     }
 }
 
-/* One consistent copy; a writer is in its block for some nanoseconds an event. A block whose writer
- * died inside is odd for ever: it is taken as it is, until its row is given up. */
-static void copy_block(const struct lbstats_block *from, struct lbstats_block *ret)
+static void undo(uint64_t *words, const struct lbstats_block *b)
 {
-    for (unsigned i = 0; i < READ_TRIES; i++) {
-        uint64_t before = __atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE);
-        copy_words(ret->counters, from->counters, LBSTATS_COUNTER_COUNT);
-        copy_words(&ret->hist_count, &from->hist_count, 2);
-        copy_words(ret->buckets, from->buckets, LBSTATS_BUCKETS);
-        LBSTATS_FENCE(__ATOMIC_ACQUIRE);
-        if ((before & 1) == 0 && __atomic_load_n(&from->sequence, __ATOMIC_RELAXED) == before) {
-            return;
-        }
-        if (i % 16 == 15) {
-            (void)sched_yield();
+    uint64_t count = LBSTATS_LOAD(&b->undo_count);
+    for (uint64_t i = count < LBSTATS_EVENT_WORDS_MAX ? count : LBSTATS_EVENT_WORDS_MAX; i > 0;
+         i--) {
+        uint64_t word = LBSTATS_LOAD(&b->undo[i - 1].word);
+        uint64_t before = LBSTATS_LOAD(&b->undo[i - 1].before);
+        if (word < LBSTATS_WORDS) {
+            words[word] = before;
         }
     }
+}
+
+/* False when an event began or ended meanwhile: the copy is worth nothing then. */
+static bool copy_now(const struct lbstats_block *from, uint64_t *ret_words)
+{
+    uint64_t before = LBSTATS_LOAD(&from->sequence);
+    copy_words(ret_words, from->words);
+    if ((before & 1) != 0) {
+        undo(ret_words, from);
+    }
+    return LBSTATS_LOAD(&from->sequence) == before;
+}
+
+static void copy_asking(struct region *r, struct lbstats_block *from, uint64_t *ret_words)
+{
+    lock(&r->ask_lock);
+    uint64_t wish = LBSTATS_LOAD(&from->asked) + 1;
+    __atomic_store_n(&from->asked, wish, __ATOMIC_SEQ_CST);
+    for (;;) {
+        if (LBSTATS_LOAD(&from->answered) == wish) {
+            copy_words(ret_words, from->answer);
+            break;
+        }
+        if (copy_now(from, ret_words)) {
+            break;
+        }
+        (void)sched_yield();
+    }
+    unlock(&r->ask_lock);
+}
+
+static void copy_block(struct region *r, struct lbstats_block *from, uint64_t *ret_words)
+{
+    for (unsigned i = 0; i < COPY_TRIES; i++) {
+        if (copy_now(from, ret_words)) {
+            return;
+        }
+    }
+    copy_asking(r, from, ret_words);
+}
+
+static void add_block(struct lbstats_reading *sum, const uint64_t *words)
+{
+    for (size_t i = 0; i < LBSTATS_COUNTER_COUNT; i++) {
+        sum->counters[i] += words[i];
+    }
+    sum->response_time.sum_us += words[LBSTATS_WORD_SUM_US];
+    for (size_t i = 0; i < LBSTATS_BUCKETS; i++) {
+        sum->response_time.buckets[i] += words[LBSTATS_WORD_BUCKETS + i];
+        sum->response_time.count += words[LBSTATS_WORD_BUCKETS + i];
+    }
+}
+
+static void read_hosts(const struct slot *at, struct lbstats_reading *ret)
+{
+    uint64_t hosts = __atomic_load_n(&at->hosts, __ATOMIC_RELAXED);
+    ret->healthy_count = (uint32_t)(hosts >> 32);
+    ret->unhealthy_count = (uint32_t)hosts;
+    uint64_t anomalies = __atomic_load_n(&at->anomalies, __ATOMIC_RELAXED);
+    ret->anomalous_count = (uint32_t)(anomalies >> 32);
+    ret->mitigated_count = (uint32_t)anomalies;
+    uint64_t states = __atomic_load_n(&at->states, __ATOMIC_RELAXED);
+    ret->is_dns_unhealthy = (states & STATE_DNS_UNHEALTHY) != 0;
+    ret->is_routing_unhealthy = (states & STATE_ROUTING_UNHEALTHY) != 0;
 }
 
 bool lbstats_read(const struct lbstats *s, uint32_t slot, struct lbstats_reading *ret_reading)
 {
     CHECK(slot < LBSTATS_SLOTS_MAX);
-    const struct region *r = s->region;
+    struct region *r = s->region;
     const struct slot *at = &r->slots[slot];
-    if (state_of(at) == SLOT_FREE) {
-        return false;
-    }
-    struct lbstats_reading *sum = ret_reading;
-    memset(sum, 0, sizeof(*sum));
-    sum->incarnation = __atomic_load_n(&at->incarnation, __ATOMIC_SEQ_CST);
-    uint64_t hosts = __atomic_load_n(&at->hosts, __ATOMIC_RELAXED);
-    sum->healthy_count = (uint32_t)(hosts >> 32);
-    sum->unhealthy_count = (uint32_t)hosts;
-    uint32_t rows = __atomic_load_n(&r->rows_used, __ATOMIC_ACQUIRE);
-    for (uint32_t row = 0; row < rows; row++) {
-        struct lbstats_block copy;
-        copy_block(&r->blocks[(size_t)slot * LBSTATS_ROWS_MAX + row], &copy);
-        for (size_t i = 0; i < LBSTATS_COUNTER_COUNT; i++) {
-            sum->counters[i] += copy.counters[i];
+    uint64_t words[LBSTATS_WORDS];
+    while (state_of(at) != SLOT_FREE) {
+        memset(ret_reading, 0, sizeof(*ret_reading));
+        ret_reading->incarnation = __atomic_load_n(&at->incarnation, __ATOMIC_SEQ_CST);
+        read_hosts(at, ret_reading);
+        uint32_t rows = __atomic_load_n(&r->rows_used, __ATOMIC_ACQUIRE);
+        for (uint32_t row = 0; row < rows; row++) {
+            copy_block(r, &r->blocks[(size_t)slot * LBSTATS_ROWS_MAX + row], words);
+            add_block(ret_reading, words);
         }
-        sum->response_time.count += copy.hist_count;
-        sum->response_time.sum_us += copy.hist_sum_us;
-        for (size_t i = 0; i < LBSTATS_BUCKETS; i++) {
-            sum->response_time.buckets[i] += copy.buckets[i];
-        }
+        if (__atomic_load_n(&at->incarnation, __ATOMIC_SEQ_CST) == ret_reading->incarnation) {
+            return true;
+        } /* else it was given to another name meanwhile, which happens once an hour at most */
     }
-    return true;
+    return false;
 }
 
 void lbstats_subtract(const struct lbstats_reading *later, const struct lbstats_reading *earlier,
@@ -504,7 +610,7 @@ void lbstats_subtract(const struct lbstats_reading *later, const struct lbstats_
         return;
     }
     for (size_t i = 0; i < LBSTATS_COUNTER_COUNT; i++) {
-        if (!is_gauge_of[i]) {
+        if (lbstats_meanings[i].kind != LBSTATS_GAUGE) {
             ret->counters[i] -= earlier->counters[i];
         }
     }

@@ -12,6 +12,7 @@
  * the response time: in every reading RequestCount is the sum of the target's classes and of the
  * errors that the balancer made after it had chosen a target. */
 
+#include "base/check.h"
 #include "base/op.h"
 #include "base/time.h"
 #include "stats/limits.h"
@@ -19,12 +20,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum lbstats_family { LBSTATS_OF_ALB, LBSTATS_OF_NLB, LBSTATS_OF_BOTH, LBSTATS_OF_OWN };
+enum lbstats_kind { LBSTATS_ONE, LBSTATS_AMOUNT, LBSTATS_GAUGE };
+enum lbstats_scope { LBSTATS_FOR_BALANCER, LBSTATS_FOR_TARGETS, LBSTATS_FOR_GROUP };
+enum lbstats_unit { LBSTATS_UNIT_COUNT, LBSTATS_UNIT_BYTES };
+
 enum lbstats_counter {
-#define X(counter, name, is_gauge) counter,
+#define X(counter, name, family, kind, scope, unit) counter,
 #include "stats/lbstats_counters.def"
 #undef X
     LBSTATS_COUNTER_COUNT,
 };
+
+/* A row of lbstats_counters.def. */
+struct lbstats_meaning {
+    const char *name; /* "" where it is told nowhere under a name of its own */
+    enum lbstats_family family;
+    enum lbstats_kind kind;
+    enum lbstats_scope scope;
+    enum lbstats_unit unit;
+};
+
+extern const struct lbstats_meaning lbstats_meanings[LBSTATS_COUNTER_COUNT];
 
 /* CloudWatch's metric name; "" where it has none. */
 const char *lbstats_counter_name(enum lbstats_counter counter);
@@ -75,16 +92,51 @@ void lbstats_slot_retire(struct lbstats *s, uint32_t slot, mono_t now);
 /* Counts of a target group slot. */
 void lbstats_hosts_set(struct lbstats *s, uint32_t slot, uint32_t healthy_count,
                        uint32_t unhealthy_count);
+/* Of a target group with anomaly mitigation: targets found odd, and those that get less for it. */
+void lbstats_anomalies_set(struct lbstats *s, uint32_t slot, uint32_t anomalous_count,
+                           uint32_t mitigated_count);
+/* Whether a target group meets its thresholds of target_group_health (healthy until told). */
+void lbstats_states_set(struct lbstats *s, uint32_t slot, bool is_dns_healthy,
+                        bool is_routing_healthy);
 
 /* ---- writing ----------------------------------------------------------------------------------
- */
+ *
+ * A reading is exact: it shows a block as it was between two events, whatever the writer does
+ * meanwhile, and it ends whether the writer rests, never rests, is stopped or is dead.
+ *
+ * While an event is under way the sequence is odd, and `undo` tells for each word that the event
+ * changed what it held before. A reader copies the words, undoes what is under way, and looks
+ * whether the sequence is what it was before the copy. Why that is right: every store is a release
+ * and every load of a reader an acquire, so who has seen a word of an event has seen that event's
+ * sequence and its undo entry. The same sequence before and after, even: no word of a later event
+ * was seen. The same, odd: words of no later event, and each new word of this one is undone. So a
+ * writer that died inside of an event leaves nothing half counted: its last event did not happen.
+ *
+ * A writer that is always faster than the copy is asked: the reader raises `asked`, and the writer,
+ * when it begins its next event, copies the words to `answer` itself. Why that ends: once the
+ * writer sees the wish it either begins an event, and then there is an answer, or begins none, and
+ * then the sequence stands still and the reader's own copy is good. Only one reader at a time asks
+ * (a lock that the writer does not know), so an answer is not overwritten while it is read.
+ *
+ * On x86 all these are plain loads and stores; the writer waits for nobody. */
+
+#define LBSTATS_WORD_SUM_US  ((size_t)LBSTATS_COUNTER_COUNT)
+#define LBSTATS_WORD_BUCKETS ((size_t)LBSTATS_COUNTER_COUNT + 1)
+#define LBSTATS_WORDS        (LBSTATS_WORD_BUCKETS + LBSTATS_BUCKETS)
+
+struct lbstats_undo {
+    uint64_t word;
+    uint64_t before;
+};
 
 struct lbstats_block {
-    uint64_t sequence; /* odd while the writer is in it */
-    uint64_t counters[LBSTATS_COUNTER_COUNT];
-    uint64_t hist_count;
-    uint64_t hist_sum_us;
-    uint64_t buckets[LBSTATS_BUCKETS];
+    uint64_t sequence; /* odd while the writer is in an event */
+    uint64_t undo_count;
+    uint64_t asked;    /* by a reader: another number, another wish */
+    uint64_t answered; /* the wish that `answer` is for */
+    struct lbstats_undo undo[LBSTATS_EVENT_WORDS_MAX];
+    uint64_t words[LBSTATS_WORDS]; /* counters, the sum of response times, buckets */
+    uint64_t answer[LBSTATS_WORDS];
 } __attribute__((aligned(64)));
 
 /* generation: of the data plane process, not 0. LBSTATS_NONE when there is no row left. */
@@ -96,38 +148,49 @@ void lbstats_generation_gone(struct lbstats *s, uint32_t generation);
 /* Valid until lbstats_unmap. */
 struct lbstats_block *lbstats_block(struct lbstats *s, uint32_t slot, uint32_t row);
 
-/* All of one event lies between begin and end. Stores are relaxed and ordered by the two fences: on
- * x86 they cost nothing. */
-#ifdef __SANITIZE_THREAD__ /* which knows no fences, and needs none: every access is atomic */
-#define LBSTATS_FENCE(order) __atomic_signal_fence(order)
-#else
-#define LBSTATS_FENCE(order) __atomic_thread_fence(order)
-#endif
+/* Out of line, as it is rare. */
+void lbstats_answer(struct lbstats_block *b);
+
+#define LBSTATS_LOAD(at)         __atomic_load_n(at, __ATOMIC_ACQUIRE)
+#define LBSTATS_STORE(at, value) __atomic_store_n(at, value, __ATOMIC_RELEASE)
+
+/* All of one event lies between begin and end; it changes LBSTATS_EVENT_WORDS_MAX words at most. */
 static inline void lbstats_begin(struct lbstats_block *b)
 {
-    __atomic_store_n(&b->sequence, b->sequence + 1, __ATOMIC_RELAXED);
-    LBSTATS_FENCE(__ATOMIC_RELEASE);
+    if (__builtin_expect(LBSTATS_LOAD(&b->asked) != b->answered, 0)) {
+        lbstats_answer(b);
+    }
+    LBSTATS_STORE(&b->undo_count, 0);
+    LBSTATS_STORE(&b->sequence, b->sequence + 1);
 }
 static inline void lbstats_end(struct lbstats_block *b)
 {
-    __atomic_store_n(&b->sequence, b->sequence + 1, __ATOMIC_RELEASE);
+    LBSTATS_STORE(&b->sequence, b->sequence + 1);
+}
+static inline void lbstats_put(struct lbstats_block *b, size_t word, uint64_t value)
+{
+    uint64_t n = b->undo_count;
+    CHECK(n < LBSTATS_EVENT_WORDS_MAX);
+    LBSTATS_STORE(&b->undo[n].word, word);
+    LBSTATS_STORE(&b->undo[n].before, b->words[word]);
+    LBSTATS_STORE(&b->undo_count, n + 1);
+    LBSTATS_STORE(&b->words[word], value);
 }
 static inline void lbstats_add(struct lbstats_block *b, enum lbstats_counter counter,
                                uint64_t amount)
 {
-    __atomic_store_n(&b->counters[counter], b->counters[counter] + amount, __ATOMIC_RELAXED);
+    lbstats_put(b, counter, b->words[counter] + amount);
 }
 /* Gauges. */
 static inline void lbstats_drop(struct lbstats_block *b, enum lbstats_counter counter)
 {
-    __atomic_store_n(&b->counters[counter], b->counters[counter] - 1, __ATOMIC_RELAXED);
+    lbstats_put(b, counter, b->words[counter] - 1);
 }
 static inline void lbstats_observe(struct lbstats_block *b, uint64_t us)
 {
-    uint64_t *bucket = &b->buckets[lbstats_bucket_of(us)];
-    __atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&b->hist_count, b->hist_count + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&b->hist_sum_us, b->hist_sum_us + us, __ATOMIC_RELAXED);
+    size_t bucket = LBSTATS_WORD_BUCKETS + lbstats_bucket_of(us);
+    lbstats_put(b, bucket, b->words[bucket] + 1);
+    lbstats_put(b, LBSTATS_WORD_SUM_US, b->words[LBSTATS_WORD_SUM_US] + us);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------
@@ -144,6 +207,10 @@ struct lbstats_reading {
     uint32_t incarnation;
     uint32_t healthy_count; /* hosts, now; 0 for a balancer's own slot */
     uint32_t unhealthy_count;
+    uint32_t anomalous_count;
+    uint32_t mitigated_count;
+    bool is_dns_unhealthy; /* the group is below a threshold of target_group_health */
+    bool is_routing_unhealthy;
     uint64_t counters[LBSTATS_COUNTER_COUNT]; /* sums over all rows */
     struct lbstats_hist response_time;        /* TargetResponseTime */
 };
@@ -153,7 +220,7 @@ bool lbstats_name(const struct lbstats *s, uint32_t slot, struct lbstats_name *r
 /* LBSTATS_NONE when there is no such slot, live or retired. */
 uint32_t lbstats_find(const struct lbstats *s, struct str load_balancer, struct str target_group);
 /* Every block is read between two of its writer's events. False for a free slot. About 15 KiB, so
- * keep it off the stack of deep calls. */
+ * keep it off the stack of deep calls. Readers in several threads or processes may read at once. */
 bool lbstats_read(const struct lbstats *s, uint32_t slot, struct lbstats_reading *ret_reading);
 /* later - earlier. Gauges and host counts are the later ones. A different incarnation counts from
  * 0. ret may be `later` itself. */

@@ -25,13 +25,15 @@ struct box {
     struct lbstats *stats;
     struct lb *lb;
     struct lb_report report;
+    mono_t published_at; /* when the newest snapshot was ready to be given to the workers */
     struct buf line;
 };
 
 static void published(void *self, uint64_t version)
 {
-    (void)self;
-    printf("{\"published\":%llu}\n", (unsigned long long)version);
+    struct box *box = self;
+    long long took_us = (long long)mono_since(clock_mono(), box->published_at).us;
+    printf("{\"published\":%llu,\"tookUs\":%lld}\n", (unsigned long long)version, took_us);
 }
 
 static void health(void *self, const struct lb_health_row *rows, size_t count)
@@ -41,9 +43,11 @@ static void health(void *self, const struct lb_health_row *rows, size_t count)
         const struct lb_health_row *r = &rows[i];
         printf(
             "{\"health\":{\"targetGroup\":\"%.*s\",\"host\":\"%.*s\",\"port\":%u,\"state\":\"%s\","
-            "\"reason\":\"%.*s\",\"description\":\"%.*s\"}}\n",
+            "\"reason\":\"%.*s\",\"description\":\"%.*s\",\"isAnomalous\":%s,\"isMitigated\":%s}}"
+            "\n",
             STR_ARG(r->group_arn), STR_ARG(r->host), r->port, r->state, STR_ARG(r->reason),
-            STR_ARG(r->description));
+            STR_ARG(r->description), r->is_anomalous ? "true" : "false",
+            r->is_mitigated ? "true" : "false");
     }
 }
 
@@ -97,8 +101,9 @@ static void print_stats(struct box *box)
         printf("%s{\"loadBalancer\":\"%s\",\"targetGroup\":\"%s\",\"healthy\":%u,\"unhealthy\":%u",
                is_first ? "" : ",", name.load_balancer, name.target_group, r.healthy_count,
                r.unhealthy_count);
+        printf(",\"anomalous\":%u,\"mitigated\":%u", r.anomalous_count, r.mitigated_count);
         static const char *const keys[] = {
-#define X(counter, name, is_gauge) #counter,
+#define X(counter, name, family, kind, scope, unit) #counter,
 #include "stats/lbstats_counters.def"
 #undef X
         };
@@ -121,6 +126,7 @@ static void publish(struct box *box, struct str line)
     struct lbconf_snapshot snapshot = {0};
     enum err e = shape_json_decode(&op, &shape_lbconf_snapshot, line, SHAPE_LENIENT, &snapshot);
     if (e == ERR_OK) {
+        box->published_at = clock_mono();
         e = lb_publish(&op, box->lb, &snapshot);
     }
     if (e != ERR_OK) {

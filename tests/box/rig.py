@@ -36,6 +36,7 @@ class Box:
         for event in self.kept:
             if key in event and match(event[key]):
                 self.kept.remove(event)
+                self.last = event
                 return event[key]
         limit = time.monotonic() + timeout_s
         while True:
@@ -45,6 +46,7 @@ class Box:
             except queue.Empty:
                 raise AssertionError(f"no event \"{key}\" within {timeout_s} s; seen: {self.kept}") from None
             if key in event and match(event[key]):
+                self.last = event
                 return event[key]
             self.kept.append(event)
             if "ended" in event:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Certificates with the stock clients: ACM's import and its checks, what HTTPS listeners make of them, trust
 stores, and certificates that an authority issues and renews over ACME (RFC 8555)."""
-import pathlib, re, tempfile
+import collections, pathlib, re, socket, tempfile, threading
 
 from pki import Authority, new_key, openssl
-from rig import ACCOUNT, REGION, Engine, run_tests
+from rig import ACCOUNT, REGION, Engine, run_tests, wait_until
 
 
 class Bench:
@@ -181,7 +181,153 @@ def test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay(b):
     b.acm.delete_certificate(CertificateArn=arn)
 
 
+def serial_on(address, port, name, authority):
+    """Serial number (hex) of the certificate that a listener shows for a name, and its answer to GET /."""
+    import ssl
+    context = ssl.create_default_context(cafile=str(authority))
+    with socket.create_connection((address, port), timeout=10) as plain, \
+            context.wrap_socket(plain, server_hostname=name) as s:
+        s.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while chunk := s.recv(4096):
+            answer += chunk
+        return s.getpeercert()["serialNumber"], answer
+
+
+def hello(address, port, name, authority):
+    try:
+        serial, answer = serial_on(address, port, name, authority)
+        return serial if answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"hello") else None
+    except OSError:
+        return None
+
+
+class Visitors:
+    """Threads that ask over a new TLS connection each time; whatever fails is kept."""
+
+    def __init__(self, *where, count=4):
+        self.where, self.serials, self.failures, self.is_over = where, collections.Counter(), [], False
+        self.threads = [threading.Thread(target=self.run) for _ in range(count)]
+        for t in self.threads:
+            t.start()
+
+    def run(self):
+        while not self.is_over:
+            try:
+                serial, answer = serial_on(*self.where)
+                assert answer.startswith(b"HTTP/1.1 200"), answer[:80]
+                self.serials[serial] += 1
+            except Exception as problem:
+                self.failures.append(repr(problem))
+
+    def stop(self):
+        self.is_over = True
+        for t in self.threads:
+            t.join()
+
+
+def test_a_re_import_under_load_swaps_the_certificate_and_fails_nobody(b):
+    lb = b.load_balancer("swap")
+    arn = b.put("swap.example.com")
+    b.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol="HTTPS", Port=8443, DefaultActions=FIXED,
+                          Certificates=[{"CertificateArn": arn}])
+    where = (lb["DNSName"], 8443, "swap.example.com", b.root.path)
+    first = wait_until("the listener answers", lambda: hello(*where))
+    visitors = Visitors(*where)
+    expected = [first]
+    for _ in range(3):
+        wait_until("visitors saw it", lambda: visitors.serials[expected[-1]] > 5)
+        pem, key = b.middle.issue("swap.example.com")
+        b.acm.import_certificate(CertificateArn=arn, Certificate=pem.read_bytes(), PrivateKey=key.read_bytes(),
+                                 CertificateChain=b.middle.path.read_bytes())
+        expected.append(openssl("x509", "-in", pem, "-noout", "-serial").strip().split("=")[1])
+        wait_until("the new one is shown", lambda: visitors.serials[expected[-1]] > 0)
+    visitors.stop()
+    assert not visitors.failures, visitors.failures[:3]
+    assert sorted(visitors.serials) == sorted(expected), (visitors.serials, expected)
+    # a restart of the control process and of the data plane brings it back out of the store
+    for role in ("lb", "control"):
+        b.engine.kill_role(role)
+        wait_until(f"served again after {role}", lambda: hello(*where) == expected[-1], timeout_s=60)
+    wait_until("the API answers", lambda: lb_is_there(b, lb))
+    b.elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
+
+
+def lb_is_there(b, lb):
+    try:
+        return b.elb.describe_load_balancers(LoadBalancerArns=[lb["LoadBalancerArn"]])["LoadBalancers"]
+    except Exception:
+        return None
+
+
+def test_trust_stores_come_from_the_folder_that_stands_for_s3(b):
+    bucket = b.engine.state / "s3" / "trust"
+    (bucket / "ca").mkdir(parents=True)
+    (bucket / "ca" / "bundle.pem").write_text(b.root.path.read_text() + b.middle.path.read_text())
+    (bucket / "leaf.pem").write_bytes(b.middle.issue("leaf.example.com")[0].read_bytes())
+    (bucket / "list.pem").write_text(b.root.revoke(3))
+
+    def make(key, bucket="trust"):
+        return b.elb.create_trust_store(Name="people", CaCertificatesBundleS3Bucket=bucket, CaCertificatesBundleS3Key=key,
+                                        Tags=[{"Key": "team", "Value": "shop"}])["TrustStores"][0]
+
+    refused(lambda: make("missing.pem"), "CaCertificatesBundleNotFound", "s3://trust/missing.pem")
+    refused(lambda: make("../../credentials"), "ValidationError")
+    refused(lambda: make("credentials", bucket=".."), "ValidationError")
+    refused(lambda: make("list.pem"), "InvalidCaCertificatesBundle", "not valid")
+    refused(lambda: make("leaf.pem"), "InvalidCaCertificatesBundle", "authority")
+    store = make("ca/bundle.pem")
+    arn = store["TrustStoreArn"]
+    assert store["Status"] == "ACTIVE" and store["NumberOfCaCertificates"] == 2 and store["TotalRevokedEntries"] == 0, store
+    assert re.fullmatch(rf"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:truststore/people/[0-9a-f]{{16}}", arn), arn
+    refused(lambda: make("ca/bundle.pem"), "DuplicateTrustStoreName")
+    assert b.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"] == [{"Key": "team", "Value": "shop"}]
+    assert b.elb.describe_trust_stores(Names=["people"])["TrustStores"] == [store]
+    assert b.elb.describe_trust_stores(TrustStoreArns=[arn])["TrustStores"] == [store]
+    location = b.elb.get_trust_store_ca_certificates_bundle(TrustStoreArn=arn)["Location"]
+    assert pathlib.Path(location.removeprefix("file://")).read_text().count("BEGIN CERTIFICATE") == 2
+
+    added = b.elb.add_trust_store_revocations(TrustStoreArn=arn, RevocationContents=[
+        {"S3Bucket": "trust", "S3Key": "list.pem", "RevocationType": "CRL"}])["TrustStoreRevocations"][0]
+    assert added["NumberOfRevokedEntries"] == 3 and added["RevocationType"] == "CRL", added
+    assert b.elb.describe_trust_stores()["TrustStores"][0]["TotalRevokedEntries"] == 3
+    told = b.elb.describe_trust_store_revocations(TrustStoreArn=arn)["TrustStoreRevocations"]
+    assert [r["RevocationId"] for r in told] == [added["RevocationId"]], told
+    location = b.elb.get_trust_store_revocation_content(TrustStoreArn=arn, RevocationId=added["RevocationId"])["Location"]
+    assert "X509 CRL" in pathlib.Path(location.removeprefix("file://")).read_text()
+    refused(lambda: b.elb.remove_trust_store_revocations(TrustStoreArn=arn, RevocationIds=[999]), "RevocationIdNotFound")
+
+    lb, certificate = b.load_balancer("mutual"), b.put("mutual.example.com")
+
+    def listen(**mutual):
+        return b.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol="HTTPS", Port=8444, DefaultActions=FIXED,
+                                     Certificates=[{"CertificateArn": certificate}],
+                                     MutualAuthentication=mutual)["Listeners"][0]
+
+    refused(lambda: listen(Mode="verify"), "ValidationError", "trust store ARN")
+    refused(lambda: listen(Mode="passthrough", TrustStoreArn=arn), "ValidationError")
+    refused(lambda: listen(Mode="verify", TrustStoreArn=arn[:-4] + "0000"), "TrustStoreNotFound")
+    listener = listen(Mode="verify", TrustStoreArn=arn)
+    assert listener["MutualAuthentication"] == {
+        "Mode": "verify", "TrustStoreArn": arn, "IgnoreClientCertificateExpiry": False,
+        "TrustStoreAssociationStatus": "active", "AdvertiseTrustStoreCaNames": "off"}, listener
+    assert listen(Mode="verify", TrustStoreArn=arn)["ListenerArn"] == listener["ListenerArn"]  # the same once more
+    users = b.elb.describe_trust_store_associations(TrustStoreArn=arn)["TrustStoreAssociations"]
+    assert users == [{"ResourceArn": lb["LoadBalancerArn"]}], users
+    refused(lambda: b.elb.delete_trust_store(TrustStoreArn=arn), "TrustStoreInUse")
+    refused(lambda: b.elb.delete_shared_trust_store_association(TrustStoreArn=arn, ResourceArn=lb["LoadBalancerArn"]),
+            "DeleteAssociationSameAccount")
+    b.elb.modify_trust_store(TrustStoreArn=arn, CaCertificatesBundleS3Bucket="trust", CaCertificatesBundleS3Key="ca/bundle.pem")
+    b.elb.remove_trust_store_revocations(TrustStoreArn=arn, RevocationIds=[added["RevocationId"]])
+    b.elb.modify_listener(ListenerArn=listener["ListenerArn"], MutualAuthentication={"Mode": "off"})
+    b.elb.delete_trust_store(TrustStoreArn=arn)
+    refused(lambda: b.elb.describe_trust_stores(TrustStoreArns=[arn]), "TrustStoreNotFound")
+    b.elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
+
+
 if __name__ == "__main__":
     run_tests([test_the_aws_cli_imports_and_describes_a_certificate, test_what_acm_refuses_to_import,
                test_the_private_key_is_nowhere_in_clear, test_https_listeners_have_certificates_that_exist,
-               test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay], Bench)
+               test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay,
+               test_trust_stores_come_from_the_folder_that_stands_for_s3,
+               test_a_re_import_under_load_swaps_the_certificate_and_fails_nobody], Bench)

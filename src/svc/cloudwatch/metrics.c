@@ -62,6 +62,11 @@ static struct str key_of(struct arena *a, const struct cw_metric_name *name)
     return arena_str(a, buf_str(&key));
 }
 
+static bool is_balancers(struct str namespace)
+{
+    return STR_IS(namespace, "AWS/ApplicationELB") || STR_IS(namespace, "AWS/NetworkELB");
+}
+
 /* The name without AvailabilityZone; false when it has none or is not a load balancer's. */
 static bool without_zone(struct arena *a, const struct cw_metric_name *name,
                          struct cw_metric_name *ret)
@@ -74,7 +79,7 @@ static bool without_zone(struct arena *a, const struct cw_metric_name *name,
             kept[count++] = name->dimensions[i];
         }
     }
-    if (count == name->dimension_count || !STR_IS(name->namespace, "AWS/ApplicationELB")) {
+    if (count == name->dimension_count || !is_balancers(name->namespace)) {
         return false;
     }
     *ret = *name;

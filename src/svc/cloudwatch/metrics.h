@@ -8,8 +8,8 @@
  * Batches     what changed is written by cw_metrics_flush() in one transaction.
  * Names       a metric is region, namespace, name and dimensions; each unit it is reported in is a
  *             series of its own. A metric of region "" is seen in every region.
- * Alias       AWS/ApplicationELB dimension AvailabilityZone: one machine is one zone, so the answer
- *             is that of the metric without it. */
+ * Alias       AWS/ApplicationELB and AWS/NetworkELB, dimension AvailabilityZone: one machine is one
+ *             zone, so the answer is that of the metric without it. */
 
 #include "base/list.h"
 #include "base/map.h"

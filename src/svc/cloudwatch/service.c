@@ -59,7 +59,11 @@ static void close_window(struct cloudwatch *cw, int64_t boundary)
 {
     auto_op struct op op = {0};
     cw_op_init(&op, cw, STR(""));
-    enum err e = cw_engine_close_window(&op, &cw->engine, &cw->metrics, boundary - cw->base_ticks);
+    struct cw_window_range window = {
+        .from_tick = boundary - cw->base_ticks,
+        .period = cw->base_ticks,
+    };
+    enum err e = cw_engine_close_window(&op, &cw->engine, &cw->metrics, &window);
     if (e != ERR_OK) {
         log_warn("cloudwatch", "the counters of a window were not taken whole: %s", op.note.text);
     }

@@ -44,6 +44,9 @@ struct elbv2_name elbv2_read_arn(const struct op *op, struct str arn_text)
     if (count == 3 && STR_IS(p[0], "targetgroup")) {
         return (struct elbv2_name){.resource = ELBV2_GROUP, .name = p[1]};
     }
+    if (count == 3 && STR_IS(p[0], "truststore")) {
+        return (struct elbv2_name){.resource = ELBV2_TRUST_STORE, .name = p[1]};
+    }
     if (count < 4 || !is_family(p[1])) {
         return none;
     }

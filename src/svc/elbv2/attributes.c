@@ -1,13 +1,14 @@
 #include "svc/elbv2/attributes.h"
 
 #include "base/check.h"
+#include "svc/elbv2/conditions.h"
 #include "svc/elbv2/rows.h"
 
 #define ENGINE_PREFIX          STR("hitless.")
 #define ENGINE_VALUE_BYTES_MAX 1024
 
-/* NAME and VALUE: of a header. */
-enum kind { BOOL, INT, PERCENT, CHOICE, TEXT, NAME, VALUE };
+/* NAME and VALUE: of a header. RANGES: of addresses. */
+enum kind { BOOL, INT, PERCENT, CHOICE, TEXT, NAME, VALUE, RANGES };
 
 /* clang-format off */
 enum {
@@ -167,6 +168,20 @@ static bool is_number(const struct rule *rule, struct str value)
     return str_parse_i64(value, rule->least, rule->most, &number);
 }
 
+static bool are_ranges(const struct rule *rule, struct str value)
+{
+    struct str rest = value;
+    struct str range = STR_NONE;
+    int64_t count = 0;
+    while (str_next(&rest, ',', &range)) {
+        if (!elbv2_is_cidr(str_trim(range))) {
+            return false;
+        }
+        count++;
+    }
+    return count <= rule->most;
+}
+
 static bool is_header_name(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -206,6 +221,8 @@ static bool is_value(const struct rule *rule, struct str value)
         return value.len <= (size_t)rule->most && is_header_name(value);
     case VALUE:
         return value.len <= (size_t)rule->most && is_header_value(value);
+    case RANGES:
+        return are_ranges(rule, value);
     }
     UNREACHABLE("every kind is above");
 }
@@ -227,6 +244,11 @@ static enum err refuse_value(struct op *op, const struct rule *rule, struct str 
     case CHOICE:
         return elbv2_invalid(op, "The value of '%s' must be one of [%s], not '%.*s'", rule->key.ptr,
                              rule->choices.ptr, STR_ARG(value));
+    case RANGES:
+        return elbv2_invalid(op,
+                             "The value of '%s' must be up to '%lld' ranges like '192.0.2.0/24', "
+                             "separated by commas, not '%.*s'",
+                             rule->key.ptr, (long long)rule->most, STR_ARG(value));
     case TEXT:
         return elbv2_invalid(op, "The value of '%s' cannot be longer than '%lld' characters",
                              rule->key.ptr, (long long)rule->most);
@@ -248,7 +270,8 @@ static enum err check_change(struct op *op, struct elbv2_attribute_owner owner,
                              const struct tag *change)
 {
     const struct rule *rule = find_rule(owner, change->key);
-    if (rule == NULL && str_starts_with(change->key, ENGINE_PREFIX)) {
+    bool is_emptied = change->value.len == 0; /* takes it back */
+    if (str_starts_with(change->key, ENGINE_PREFIX) && (rule == NULL || is_emptied)) {
         if (change->value.len > ENGINE_VALUE_BYTES_MAX) {
             return elbv2_invalid(op, "The value of '%.*s' cannot be longer than '%d' characters",
                                  STR_ARG(change->key), ENGINE_VALUE_BYTES_MAX);

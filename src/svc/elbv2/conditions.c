@@ -83,7 +83,7 @@ static bool is_method(struct str s)
     return s.len > 0 && s.len <= METHOD_CHARS_MAX;
 }
 
-static bool is_cidr(struct str s)
+bool elbv2_is_cidr(struct str s)
 {
     struct str address = STR_NONE;
     struct str bits_text = STR_NONE;
@@ -112,7 +112,7 @@ static bool is_value(enum field field, struct str value)
     case METHOD:
         return is_method(value);
     case SOURCE:
-        return is_cidr(value);
+        return elbv2_is_cidr(value);
     case HEADER:
     case QUERY:
         return is_printable(value);

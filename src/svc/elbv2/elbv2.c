@@ -11,6 +11,7 @@
 #include "svc/elbv2/state.h"
 #include "svc/elbv2/target_groups.h"
 #include "svc/elbv2/targets.h"
+#include "svc/elbv2/trust_stores.h"
 
 enum err elbv2_start(struct op *op, const struct elbv2_options *options, struct elbv2 **ret)
 {
@@ -19,6 +20,8 @@ enum err elbv2_start(struct op *op, const struct elbv2_options *options, struct 
     e->store = options->store;
     e->options = *options;
     e->options.account = arena_str(&e->arena, options->account);
+    e->options.objects = arena_str(&e->arena, options->objects);
+    e->options.files = arena_str(&e->arena, options->files);
     e->options.lb_address = arena_str(&e->arena, options->lb_address);
     e->options.hosts_mark = arena_str(&e->arena, options->hosts_mark);
     if (options->hosts_path != NULL) {
@@ -119,4 +122,15 @@ const struct elbv2_handlers elbv2_handlers = {
     .add_listener_certificates = elbv2_add_listener_certificates,
     .remove_listener_certificates = elbv2_remove_listener_certificates,
     .describe_listener_certificates = elbv2_describe_listener_certificates,
+    .create_trust_store = elbv2_create_trust_store,
+    .modify_trust_store = elbv2_modify_trust_store,
+    .delete_trust_store = elbv2_delete_trust_store,
+    .describe_trust_stores = elbv2_describe_trust_stores,
+    .describe_trust_store_associations = elbv2_describe_trust_store_associations,
+    .add_trust_store_revocations = elbv2_add_trust_store_revocations,
+    .remove_trust_store_revocations = elbv2_remove_trust_store_revocations,
+    .describe_trust_store_revocations = elbv2_describe_trust_store_revocations,
+    .get_trust_store_ca_certificates_bundle = elbv2_get_trust_store_ca_certificates_bundle,
+    .get_trust_store_revocation_content = elbv2_get_trust_store_revocation_content,
+    .delete_shared_trust_store_association = elbv2_delete_shared_trust_store_association,
 };

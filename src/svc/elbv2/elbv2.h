@@ -30,6 +30,9 @@ struct elbv2_host {
 struct elbv2_options {
     struct store *store;
     struct str account;
+    struct str
+        objects;      /* folder of S3's buckets: OBJECTS/BUCKET/KEY; trust stores come from there */
+    struct str files; /* folder for what is handed out by file:// */
     struct str lb_address; /* of internet-facing load balancers; absent: each has its own */
     const char
         *hosts_path;       /* "/etc/hosts"; NULL: names are never written, DNSName is the address */

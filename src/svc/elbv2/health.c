@@ -111,7 +111,9 @@ static void hear_row(struct elbv2 *e, struct op *op, const struct lbconf_health_
     struct health health = {.state = read_state(row->state),
                             .reason = row->reason,
                             .description = str_slice(row->description, 0, SENTENCE_BYTES_MAX),
-                            .inflight_count = (uint64_t)OPT_OR(row->inflight, 0)};
+                            .inflight_count = (uint64_t)OPT_OR(row->inflight, 0),
+                            .is_anomalous = OPT_OR(row->is_anomalous, false),
+                            .is_mitigated = OPT_OR(row->is_mitigated, false)};
     struct entry *old = map_find(&e->health, key);
     /* A verdict gives way to another verdict only: a data plane that has just been started knows
      * none yet, and no target falls ill because it is asked again. */
@@ -122,6 +124,8 @@ static void hear_row(struct elbv2 *e, struct op *op, const struct lbconf_health_
     }
     if (old != NULL && is_same(&old->health, &health)) {
         old->health.inflight_count = health.inflight_count;
+        old->health.is_anomalous = health.is_anomalous;
+        old->health.is_mitigated = health.is_mitigated;
         return;
     }
     mem_free(map_put(&e->health, key, new_entry(health)));

@@ -1,11 +1,18 @@
 #pragma once
 /* Quotas of an account and other bounds, as DescribeAccountLimits tells them. */
 
-#define ELBV2_LOAD_BALANCERS_MAX           50   /* of a type, in a region */
-#define ELBV2_TARGET_GROUPS_MAX            3000 /* in a region */
-#define ELBV2_LISTENERS_MAX                50   /* of a load balancer */
-#define ELBV2_RULES_MAX                    100  /* of a load balancer, default rules not counted */
-#define ELBV2_CERTIFICATES_MAX             25   /* of a load balancer, default ones not counted */
+#define ELBV2_LOAD_BALANCERS_MAX   50           /* of a type, in a region */
+#define ELBV2_TARGET_GROUPS_MAX    3000         /* in a region */
+#define ELBV2_LISTENERS_MAX        50           /* of a load balancer */
+#define ELBV2_RULES_MAX            100          /* of a load balancer, default rules not counted */
+#define ELBV2_CERTIFICATES_MAX     25           /* of a load balancer, default ones not counted */
+#define ELBV2_TRUST_STORES_MAX     20           /* in a region */
+#define ELBV2_AUTHORITIES_MAX      25           /* certificates of a trust store */
+#define ELBV2_REVOCATION_LISTS_MAX 30           /* files of a trust store */
+#define ELBV2_REVOKED_ENTRIES_MAX  500000       /* of a trust store */
+#define ELBV2_BUNDLE_BYTES_MAX     (512 * 1024) /* of one file; ours: it is a row of the store */
+#define ELBV2_REVOCATION_BYTES_MAX \
+    (2048 * 1024) /* of a trust store; ours: the data plane is told all */
 #define ELBV2_GROUPS_OF_LOAD_BALANCER_MAX  100
 #define ELBV2_GROUPS_OF_ACTION_MAX         5
 #define ELBV2_TARGETS_MAX                  1000 /* of a target group */

@@ -48,33 +48,6 @@ static enum err check_protocol(struct op *op, const struct elbv2_load_balancer *
     return ERR_OK;
 }
 
-static enum err check_mutual(struct op *op, struct elbv2_listener *listener)
-{
-    struct elbv2_mutual_authentication_attributes *mutual = listener->mutual_authentication;
-    if (mutual == NULL) {
-        if (listener->protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
-            mutual = ARENA_NEW(&op->arena, struct elbv2_mutual_authentication_attributes);
-            mutual->mode = STR("off");
-            listener->mutual_authentication = mutual;
-        }
-        return ERR_OK;
-    }
-    if (listener->protocol != ELBV2_PROTOCOL_ENUM_HTTPS) {
-        return bad_setting(op, "Mutual authentication is supported only for HTTPS listeners");
-    }
-    if (STR_IS(mutual->mode, "verify")) {
-        return op_fail_as(op, ERR_NOT_FOUND, &elbv2_error_trust_store_not_found_exception,
-                          "Trust store '%.*s' not found", STR_ARG(mutual->trust_store_arn));
-    }
-    if (!STR_IS(mutual->mode, "off") && !STR_IS(mutual->mode, "passthrough")) {
-        return elbv2_invalid(op,
-                             "Mutual authentication mode '%.*s' must be one of 'off, passthrough, "
-                             "verify'",
-                             STR_ARG(mutual->mode));
-    }
-    return ERR_OK;
-}
-
 static enum err check_secure(struct op *op, struct elbv2 *e, struct elbv2_listener *listener)
 {
     const char *protocol = elbv2_protocol_name(listener->protocol);
@@ -138,7 +111,7 @@ static enum err check_settings(struct op *op, struct elbv2 *e, const struct elbv
         listener->ssl_policy = STR_NONE;
     }
     TRY(check_alpn(op, listener));
-    return check_mutual(op, listener);
+    return elbv2_check_mutual(op, e, listener);
 }
 
 /* ---- the port ------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "svc/elbv2/attributes.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/secure.h"
 #include "svc/elbv2/state.h"
 #include "svc/elbv2/zones.h"
 
@@ -39,12 +40,6 @@ struct str elbv2_why_not_served(struct op *op, const struct elbv2_load_balancer 
             "application load balancers only.",
             port, protocol);
     }
-    if (listener->protocol != ELBV2_PROTOCOL_ENUM_HTTP) {
-        return arena_printf(&op->arena,
-                            "The listener on port %d (%s) is kept but not served: this engine does "
-                            "not terminate TLS yet.",
-                            port, protocol);
-    }
     return STR_NONE;
 }
 
@@ -57,6 +52,9 @@ static enum err add_reasons(struct op *op, struct elbv2 *e, struct elbv2_load_ba
     for (size_t i = 0; i < items.count; i++) {
         const struct elbv2_listener *listener = items.items[i].value;
         struct str why = elbv2_why_not_served(op, lb, listener);
+        if (!str_is_set(why)) {
+            why = elbv2_why_not_secure(op, e, listener);
+        }
         const char *failure = map_find(&e->listen_failures, listener->listener_arn);
         if (!str_is_set(why) && failure != NULL) {
             lb->state->code = ELBV2_LOAD_BALANCER_STATE_ENUM_ACTIVE_IMPAIRED;

@@ -6,6 +6,7 @@
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
+#include "svc/elbv2/trust_stores.h"
 
 /* Fails as every operation on such a resource does. */
 static enum err check_exists(struct op *op, struct elbv2 *e, struct str arn)
@@ -14,6 +15,7 @@ static enum err check_exists(struct op *op, struct elbv2 *e, struct str arn)
     struct elbv2_target_group group = {0};
     struct elbv2_listener listener = {0};
     struct elbv2_rule rule = {0};
+    struct engine_elb_trust_store store = {0};
     switch (elbv2_read_arn(op, arn).resource) {
     case ELBV2_LOAD_BALANCER:
         return elbv2_get_load_balancer(op, e, arn, &lb);
@@ -23,6 +25,8 @@ static enum err check_exists(struct op *op, struct elbv2 *e, struct str arn)
         return elbv2_get_listener(op, e, arn, &listener);
     case ELBV2_RULE:
         return elbv2_get_rule(op, e, arn, &rule);
+    case ELBV2_TRUST_STORE:
+        return elbv2_get_trust_store(op, e, arn, &store);
     case ELBV2_NO_RESOURCE:
         break;
     }

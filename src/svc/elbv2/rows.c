@@ -386,7 +386,7 @@ enum err elbv2_put_more(struct op *op, struct elbv2 *e, struct str arn,
 {
     struct elbv2_name name = elbv2_read_arn(op, arn);
     struct str parent = STR("");
-    if (name.resource != ELBV2_GROUP) {
+    if (name.resource != ELBV2_GROUP && name.resource != ELBV2_TRUST_STORE) {
         parent = elbv2_load_balancer_arn_of(op, arn);
     }
     TRY(store_put(op, e->store, &elbv2_kind_more, arn, parent, more));
@@ -401,6 +401,7 @@ enum err elbv2_put_more(struct op *op, struct elbv2 *e, struct str arn,
         TRY(note_listeners_of(op, e, arn));
         break;
     case ELBV2_RULE: /* tags only */
+    case ELBV2_TRUST_STORE:
     case ELBV2_NO_RESOURCE:
         break;
     }

@@ -8,6 +8,9 @@
  *   elbv2.rule           ARN                                   ARN of the listener
  *   elbv2.more           ARN of any of them                    ARN of the load balancer, or ""
  *   elbv2.target         group ARN \n host \n port             ARN of the group
+ *   elbv2.trust_store    name
+ *   elbv2.revocations    trust store ARN \n number             ARN of the trust store
+ *   elbv2.secret         "cookies", of no region
  *   elbv2.reference      group ARN \n listener or rule ARN     ARN of the group
  *
  * A row is in the region that its ARN names. Every put and remove here notes that the part of the
@@ -37,6 +40,7 @@ enum elbv2_resource {
     ELBV2_GROUP,
     ELBV2_LISTENER,
     ELBV2_RULE,
+    ELBV2_TRUST_STORE,
 };
 
 /* What an ARN of this service, region and account names; ELBV2_NO_RESOURCE when it names nothing

@@ -4,6 +4,7 @@
 #include "svc/common/arn.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
+#include "svc/elbv2/trust_stores.h"
 
 #include <string.h>
 
@@ -47,6 +48,66 @@ enum err elbv2_check_certificate(struct op *op, struct elbv2 *e, struct str text
     return result;
 }
 
+static enum err check_trust(struct op *op, struct elbv2 *e,
+                            struct elbv2_mutual_authentication_attributes *mutual)
+{
+    struct engine_elb_trust_store row = {0};
+    if (mutual->trust_store_arn.len == 0) {
+        return elbv2_invalid(op, "A trust store ARN must be specified when the mutual "
+                                 "authentication mode is 'verify'");
+    }
+    TRY(elbv2_get_trust_store(op, e, mutual->trust_store_arn, &row));
+    if (!mutual->ignore_client_certificate_expiry.is_set) {
+        mutual->ignore_client_certificate_expiry = OPT_BOOL(false);
+    }
+    if (mutual->advertise_trust_store_ca_names == ELBV2_ADVERTISE_TRUST_STORE_CA_NAMES_ENUM_UNSET) {
+        mutual->advertise_trust_store_ca_names = ELBV2_ADVERTISE_TRUST_STORE_CA_NAMES_ENUM_OFF;
+    }
+    mutual->trust_store_association_status = ELBV2_TRUST_STORE_ASSOCIATION_STATUS_ENUM_ACTIVE;
+    return ERR_OK;
+}
+
+static enum err check_mode(struct op *op, struct elbv2 *e,
+                           struct elbv2_mutual_authentication_attributes *mutual)
+{
+    if (STR_IS(mutual->mode, "verify")) {
+        return check_trust(op, e, mutual);
+    }
+    if (!STR_IS(mutual->mode, "off") && !STR_IS(mutual->mode, "passthrough")) {
+        return elbv2_invalid(op,
+                             "Mutual authentication mode '%.*s' must be one of 'off, passthrough, "
+                             "verify'",
+                             STR_ARG(mutual->mode));
+    }
+    if (mutual->trust_store_arn.len > 0 ||
+        OPT_OR(mutual->ignore_client_certificate_expiry, false)) {
+        return elbv2_invalid(op, "A trust store and IgnoreClientCertificateExpiry can be specified "
+                                 "only when the mutual authentication mode is 'verify'");
+    }
+    *mutual = (struct elbv2_mutual_authentication_attributes){.mode = mutual->mode};
+    return ERR_OK;
+}
+
+enum err elbv2_check_mutual(struct op *op, struct elbv2 *e, struct elbv2_listener *listener)
+{
+    struct elbv2_mutual_authentication_attributes *mutual =
+        ARENA_NEW(&op->arena, struct elbv2_mutual_authentication_attributes);
+    if (listener->mutual_authentication != NULL) {
+        if (listener->protocol != ELBV2_PROTOCOL_ENUM_HTTPS) {
+            return op_fail_as(op, ERR_INPUT, &elbv2_error_invalid_configuration_request_exception,
+                              "Mutual authentication is supported only for HTTPS listeners");
+        }
+        *mutual = *listener->mutual_authentication;
+        TRY(check_mode(op, e, mutual));
+    } else if (listener->protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
+        mutual->mode = STR("off");
+    } else {
+        return ERR_OK;
+    }
+    listener->mutual_authentication = mutual;
+    return ERR_OK;
+}
+
 /* ---- what the data plane is told ------------------------------------------------------------ */
 
 static enum err push(struct op *op, struct elbv2 *e, struct str arn, struct lbconf_certificates *to)
@@ -86,6 +147,27 @@ static enum err fill_others(struct op *op, struct elbv2 *e, const struct engine_
     return ERR_OK;
 }
 
+static enum err fill_mutual(struct op *op, struct elbv2 *e,
+                            const struct elbv2_mutual_authentication_attributes *mutual,
+                            struct lbconf_listener *to)
+{
+    if (mutual == NULL || STR_IS(mutual->mode, "off")) {
+        return ERR_OK;
+    }
+    struct lbconf_mutual_auth *told = ARENA_NEW(&op->arena, struct lbconf_mutual_auth);
+    to->mutual_auth = told;
+    told->mode = mutual->mode;
+    if (!STR_IS(mutual->mode, "verify")) {
+        return ERR_OK;
+    }
+    told->trust_store_arn = mutual->trust_store_arn;
+    told->ignores_expiry = OPT_BOOL(OPT_OR(mutual->ignore_client_certificate_expiry, false));
+    told->advertises_authorities = OPT_BOOL(mutual->advertise_trust_store_ca_names ==
+                                            ELBV2_ADVERTISE_TRUST_STORE_CA_NAMES_ENUM_ON);
+    return elbv2_trust_store_content(op, e, mutual->trust_store_arn, &told->authorities_pem,
+                                     &told->revocations_pem);
+}
+
 enum err elbv2_secure_fill(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
                            const struct engine_elb_more *more, struct lbconf_listener *to)
 {
@@ -97,10 +179,32 @@ enum err elbv2_secure_fill(struct op *op, struct elbv2 *e, const struct elbv2_li
     if (result == ERR_OK) {
         result = fill_others(op, e, &more->certificates, &to->certificates);
     }
+    if (result == ERR_OK) {
+        result = fill_mutual(op, e, listener->mutual_authentication, to);
+    }
     if (result != ERR_OK) {
         elbv2_secure_clear(to);
     }
     return result;
+}
+
+struct str elbv2_why_not_secure(struct op *op, struct elbv2 *e,
+                                const struct elbv2_listener *listener)
+{
+    if (!elbv2_is_secure(listener)) {
+        return STR_NONE;
+    }
+    const struct port_certificates *port = &e->options.certificates;
+    struct str arn = listener->certificates.count > 0
+                         ? listener->certificates.items[0].certificate_arn
+                         : STR("(none)");
+    if (port->check(port->self, op, arn) == ERR_OK) {
+        return STR_NONE;
+    }
+    op_note_clear(op);
+    return arena_printf(&op->arena,
+                        "The listener on port %d is not served: its certificate %.*s is not there.",
+                        OPT_OR(listener->port, 0), STR_ARG(arn));
 }
 
 void elbv2_secure_clear(const struct lbconf_listener *listener)

@@ -11,10 +11,16 @@
  * cannot be served. */
 enum err elbv2_secure_fill(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
                            const struct engine_elb_more *more, struct lbconf_listener *to);
+/* A sentence about a listener that cannot be served for want of its certificate, or absent. */
+struct str elbv2_why_not_secure(struct op *op, struct elbv2 *e,
+                                const struct elbv2_listener *listener);
 /* Overwrites the private keys. */
 void elbv2_secure_clear(const struct lbconf_listener *listener);
 
 bool elbv2_is_secure(const struct elbv2_listener *listener);
+
+/* Checks MutualAuthentication and fills in what it leaves out. */
+enum err elbv2_check_mutual(struct op *op, struct elbv2 *e, struct elbv2_listener *listener);
 
 /* text: the ARN of a certificate, as a client gave it. */
 enum err elbv2_check_certificate(struct op *op, struct elbv2 *e, struct str text);

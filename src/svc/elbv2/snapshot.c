@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "svc/common/arn.h"
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/group_settings.h"
@@ -9,6 +10,8 @@
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/secure.h"
 #include "svc/elbv2/targets.h"
+
+#define COOKIE_KEY_DIGITS 64 /* 32 bytes */
 
 /* A snapshot is put together of parts, one a target group and one a listener with its rules. Each
  * is read from the store once and again only after it changed, so that one target more among ten
@@ -135,8 +138,27 @@ static enum err mark_all(struct op *op, struct elbv2 *e, const struct store_kind
     return ERR_OK;
 }
 
+/* The key is made once: cookies must open after every restart. */
+static enum err load_cookie_key(struct op *op, struct elbv2 *e)
+{
+    static const struct store_kind kind = {"elbv2.secret", &shape_engine_elb_secret};
+    struct engine_elb_secret secret = {0};
+    struct str region = op->region;
+    op->region = STR("");
+    enum err result = store_get(op, e->store, &kind, STR("cookies"), &secret);
+    if (result == ERR_NOT_FOUND) {
+        op_note_clear(op);
+        secret.cookie_key = rand_text(&op->arena, RAND_HEX, COOKIE_KEY_DIGITS);
+        result = store_put(op, e->store, &kind, STR("cookies"), STR(""), &secret);
+    }
+    op->region = region;
+    e->cookie_key = arena_str(&e->arena, secret.cookie_key);
+    return result;
+}
+
 enum err elbv2_snapshot_load(struct op *op, struct elbv2 *e)
 {
+    TRY(load_cookie_key(op, e));
     TRY(mark_all(op, e, &elbv2_kind_group));
     TRY(mark_all(op, e, &elbv2_kind_listener));
     e->is_dirty = true;
@@ -583,7 +605,7 @@ static void send(struct elbv2 *e)
 {
     auto_op struct op op;
     op_init(&op);
-    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version)};
+    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version), .cookie_key = e->cookie_key};
     struct map indexes;
     map_init(&indexes);
     gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);

@@ -15,7 +15,9 @@ struct elbv2 {
     struct map parts;      /* ARN of a group or listener -> struct part */
     struct list groups;    /* of struct part, in the order in which they were first seen */
     struct list listeners; /* likewise */
-    bool is_dirty;         /* something was committed since the last snapshot */
+    struct str
+        cookie_key;  /* of the store, in the arena; goes into every snapshot, never into a log */
+    bool is_dirty;   /* something was committed since the last snapshot */
     int64_t version; /* of the last snapshot, 0: none yet; greater than any of an earlier run */
     int64_t heard_version; /* the newest that the data plane routes by */
 
@@ -65,6 +67,8 @@ struct health {
     struct str reason;      /* heap or absent */
     struct str description; /* heap or absent */
     uint64_t inflight_count;
+    bool is_anomalous;
+    bool is_mitigated;
 };
 
 void elbv2_health_fini(struct elbv2 *e);

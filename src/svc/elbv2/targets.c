@@ -367,13 +367,18 @@ static struct include read_include(const struct elbv2_describe_target_health_in 
     return include;
 }
 
-static void add_included(struct op *op, struct include include,
+/* health: NULL while nothing was reported. */
+static void add_included(struct op *op, struct include include, const struct health *health,
                          struct elbv2_target_health_description *item)
 {
     if (include.has_anomalies) {
         item->anomaly_detection = ARENA_NEW(&op->arena, struct elbv2_anomaly_detection);
-        item->anomaly_detection->result = ELBV2_ANOMALY_RESULT_ENUM_NORMAL;
-        item->anomaly_detection->mitigation_in_effect = ELBV2_MITIGATION_IN_EFFECT_ENUM_NO;
+        item->anomaly_detection->result = health != NULL && health->is_anomalous
+                                              ? ELBV2_ANOMALY_RESULT_ENUM_ANOMALOUS
+                                              : ELBV2_ANOMALY_RESULT_ENUM_NORMAL;
+        item->anomaly_detection->mitigation_in_effect = health != NULL && health->is_mitigated
+                                                            ? ELBV2_MITIGATION_IN_EFFECT_ENUM_YES
+                                                            : ELBV2_MITIGATION_IN_EFFECT_ENUM_NO;
     }
     if (include.has_overrides) {
         item->administrative_override = ARENA_NEW(&op->arena, struct elbv2_administrative_override);
@@ -396,7 +401,11 @@ static enum err push_described(struct op *op, struct elbv2 *e,
     *item->target = shown;
     item->target_health = ARENA_NEW(&op->arena, struct elbv2_target_health);
     item->health_check_port = check_port_of(op, group, OPT_OR(shown.port, 0));
-    add_included(op, include, item);
+    const struct health *health =
+        row == NULL ? NULL
+                    : elbv2_health_find(e, elbv2_target_key(op, group->target_group_arn, row->host,
+                                                            OPT_OR(row->port, 0)));
+    add_included(op, include, health, item);
     return elbv2_see_health(op, e, group, row, item->target_health);
 }
 

@@ -146,6 +146,11 @@ TEST(what_is_wrong_with_a_snapshot_is_said_and_leaves_no_trace)
                   ""),
          ERR_INPUT, "10.0.0.0/33"},
         {SNAPSHOT("{\"arn\":\"l\",\"loadBalancer\":\"x\",\"port\":80,\"protocol\":\"HTTP\","
+                  "\"address\":\"127.0.0.1\",\"attributes\":{\"hitless.maintenance.allow\":\"10.0."
+                  "0.0/8,all\"}}",
+                  ""),
+         ERR_INPUT, "\"all\" is no address range"},
+        {SNAPSHOT("{\"arn\":\"l\",\"loadBalancer\":\"x\",\"port\":80,\"protocol\":\"HTTP\","
                   "\"address\":\"here\"}",
                   ""),
          ERR_INPUT, "\"here\""},

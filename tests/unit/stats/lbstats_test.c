@@ -3,8 +3,11 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define LB STR("app/web/0123456789abcdef")
 #define TG STR("targetgroup/blue/0123456789abcdef")
@@ -18,6 +21,13 @@ static struct lbstats *fresh(void)
     REQUIRE_OK(lbstats_create(&op, &fd), &op);
     REQUIRE_OK(lbstats_map(&op, fd, &s), &op);
     return s;
+}
+
+static void count_one(struct lbstats_block *b, enum lbstats_counter counter, uint64_t amount)
+{
+    lbstats_begin(b);
+    lbstats_add(b, counter, amount);
+    lbstats_end(b);
 }
 
 TEST(a_bucket_stands_for_its_values_within_one_percent)
@@ -101,7 +111,8 @@ TEST(a_dead_generation_keeps_its_totals_and_loses_its_gauges)
     struct lbstats_block *b = lbstats_block(s, slot, row);
     lbstats_begin(b);
     lbstats_add(b, LBSTATS_REQUESTS, 5);
-    lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 2); /* and dies within the event */
+    lbstats_add(b, LBSTATS_ACTIVE_CONNECTIONS, 2);
+    lbstats_end(b);
     lbstats_generation_gone(s, 7);
     static struct lbstats_reading reading;
     REQUIRE(lbstats_read(s, slot, &reading));
@@ -112,20 +123,51 @@ TEST(a_dead_generation_keeps_its_totals_and_loses_its_gauges)
     lbstats_unmap(s);
 }
 
+/* The event that a writer died in did not happen: neither for who reads before its row is given up,
+ * nor afterwards. A word may be changed twice in one event. */
+TEST(what_a_dead_writer_left_half_counted_did_not_happen)
+{
+    struct lbstats *s = fresh();
+    uint32_t slot = lbstats_slot_open(s, LB, STR_NONE, clock_mono());
+    struct lbstats_block *b = lbstats_block(s, slot, lbstats_row_claim(s, 7));
+    static struct lbstats_reading r;
+    count_one(b, LBSTATS_REQUESTS, 5);
+    lbstats_begin(b);
+    REQUIRE(lbstats_read(s, slot, &r));
+    EXPECT_EQ(r.counters[LBSTATS_REQUESTS], 5);
+    lbstats_add(b, LBSTATS_REQUESTS, 1);
+    lbstats_add(b, LBSTATS_TARGET_2XX, 1);
+    lbstats_add(b, LBSTATS_REQUESTS, 1);
+    lbstats_observe(b, 70);
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(lbstats_read(s, slot, &r));
+        EXPECT_EQ(r.counters[LBSTATS_REQUESTS], 5);
+        EXPECT_EQ(r.counters[LBSTATS_TARGET_2XX], 0);
+        EXPECT_EQ(r.response_time.count, 0);
+        EXPECT_EQ(r.response_time.sum_us, 0);
+        lbstats_generation_gone(s, 7);
+        EXPECT_EQ(b->words[LBSTATS_REQUESTS], 5);
+    }
+    count_one(b, LBSTATS_REQUESTS, 1);
+    REQUIRE(lbstats_read(s, slot, &r));
+    EXPECT_EQ(r.counters[LBSTATS_REQUESTS], 6);
+    lbstats_unmap(s);
+}
+
 TEST(a_retired_slot_is_kept_for_an_hour)
 {
     struct lbstats *s = fresh();
     mono_t now = clock_mono();
     uint32_t row = lbstats_row_claim(s, 1);
     uint32_t slot = lbstats_slot_open(s, LB, TG, now);
-    lbstats_add(lbstats_block(s, slot, row), LBSTATS_REQUESTS, 9);
+    count_one(lbstats_block(s, slot, row), LBSTATS_REQUESTS, 9);
     lbstats_slot_retire(s, slot, now);
     struct lbstats_name name;
     REQUIRE(lbstats_name(s, slot, &name));
     EXPECT(name.is_retired);
     EXPECT_STR(str_of(name.load_balancer), "app/web/0123456789abcdef");
     EXPECT_EQ(lbstats_slot_open(s, LB, TG, now), slot); /* back again: the totals go on */
-    EXPECT_EQ(lbstats_block(s, slot, row)->counters[LBSTATS_REQUESTS], 9);
+    EXPECT_EQ(lbstats_block(s, slot, row)->words[LBSTATS_REQUESTS], 9);
     lbstats_slot_retire(s, slot, now);
     auto_op struct op op;
     op_init(&op);
@@ -169,30 +211,72 @@ TEST(other_memory_is_not_taken_for_counters)
     REQUIRE_EQ(fclose(other), 0);
 }
 
-/* Turns between two events: longer than a reading takes, as between the requests of a worker. TSan
- * makes a reading some ten times slower, and a reading gives up after so many tries. */
-#ifdef __SANITIZE_THREAD__
-#define PAUSE_TURNS 40000
-#else
-#define PAUSE_TURNS 2000
-#endif
-
+/* A writer that never rests: at each moment it is inside of an event, or between two for less than
+ * a nanosecond. */
 struct writer {
     struct lbstats_block *block;
     atomic_bool is_over;
+    uint64_t event_count;
 };
 
 static void *write_events(void *arg)
 {
     struct writer *w = arg;
-    for (uint64_t i = 0; !atomic_load(&w->is_over); i++) {
+    uint64_t i = 0;
+    for (; !atomic_load_explicit(&w->is_over, memory_order_relaxed); i++) {
         lbstats_begin(w->block);
         lbstats_add(w->block, LBSTATS_REQUESTS, 1);
+        lbstats_add(w->block, LBSTATS_PROCESSED_BYTES, 1000);
         lbstats_add(w->block, i % 2 == 0 ? LBSTATS_TARGET_2XX : LBSTATS_TARGET_5XX, 1);
         lbstats_observe(w->block, i % 10000);
         lbstats_end(w->block);
-        for (volatile int pause = 0; pause < PAUSE_TURNS; pause++) {
-        }
+    }
+    w->event_count = i;
+    return NULL;
+}
+
+static bool is_whole(const struct lbstats_reading *r)
+{
+    uint64_t in_buckets = 0;
+    for (size_t b = 0; b < LBSTATS_BUCKETS; b++) {
+        in_buckets += r->response_time.buckets[b];
+    }
+    uint64_t n = r->counters[LBSTATS_REQUESTS];
+    uint64_t rounds = n / 10000;
+    uint64_t rest = n % 10000;
+    uint64_t sum_us = rounds * 49995000 + rest * (rest - (rest > 0)) / 2;
+    return r->counters[LBSTATS_TARGET_2XX] == (n + 1) / 2 &&
+           r->counters[LBSTATS_TARGET_5XX] == n / 2 && in_buckets == n &&
+           r->counters[LBSTATS_PROCESSED_BYTES] == n * 1000 && r->response_time.count == n &&
+           r->response_time.sum_us == sum_us;
+}
+
+#ifdef __SANITIZE_THREAD__
+#define LOOKS 200
+#else
+#define LOOKS 5000
+#endif
+#define LOOKS_MAX 100000 /* until the writer was asked once */
+
+struct looker {
+    struct lbstats *stats;
+    uint32_t slot;
+    const struct lbstats_block *block;
+    unsigned torn_count;
+    unsigned back_count;
+};
+
+static void *look(void *arg)
+{
+    struct looker *l = arg;
+    static _Thread_local struct lbstats_reading r;
+    uint64_t last = 0;
+    const struct lbstats_block *b = l->block;
+    for (unsigned i = 0; i < LOOKS || (i < LOOKS_MAX && LBSTATS_LOAD(&b->answered) == 0); i++) {
+        bool is_there = lbstats_read(l->stats, l->slot, &r);
+        l->torn_count += !is_there || !is_whole(&r);
+        l->back_count += r.counters[LBSTATS_REQUESTS] < last;
+        last = r.counters[LBSTATS_REQUESTS];
     }
     return NULL;
 }
@@ -200,27 +284,69 @@ static void *write_events(void *arg)
 TEST(every_reading_lies_between_two_events)
 {
     struct lbstats *s = fresh();
-    uint32_t slot = lbstats_slot_open(s, LB, TG, clock_mono());
     static struct writer w;
+    struct looker lookers[3];
+    uint32_t slot = lbstats_slot_open(s, LB, TG, clock_mono());
     w.block = lbstats_block(s, slot, lbstats_row_claim(s, 1));
-    pthread_t thread;
-    REQUIRE_EQ(pthread_create(&thread, NULL, write_events, &w), 0);
-    static struct lbstats_reading r;
-    uint64_t last = 0;
-    for (int i = 0; i < 500; i++) {
-        REQUIRE(lbstats_read(s, slot, &r));
-        uint64_t in_buckets = 0;
-        for (size_t b = 0; b < LBSTATS_BUCKETS; b++) {
-            in_buckets += r.response_time.buckets[b];
-        }
-        uint64_t requests = r.counters[LBSTATS_REQUESTS];
-        EXPECT_EQ(r.counters[LBSTATS_TARGET_2XX] + r.counters[LBSTATS_TARGET_5XX], requests);
-        EXPECT_EQ(r.response_time.count, requests);
-        EXPECT_EQ(in_buckets, requests);
-        EXPECT(requests >= last);
-        last = requests;
+    pthread_t writer;
+    pthread_t readers[ARRAY_COUNT(lookers)];
+    REQUIRE_EQ(pthread_create(&writer, NULL, write_events, &w), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(lookers); i++) {
+        lookers[i] = (struct looker){.stats = s, .slot = slot, .block = w.block};
+        REQUIRE_EQ(pthread_create(&readers[i], NULL, look, &lookers[i]), 0);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(lookers); i++) {
+        REQUIRE_EQ(pthread_join(readers[i], NULL), 0);
+        EXPECT_EQ(lookers[i].torn_count, 0);
+        EXPECT_EQ(lookers[i].back_count, 0);
     }
     atomic_store(&w.is_over, true);
-    REQUIRE_EQ(pthread_join(thread, NULL), 0);
+    REQUIRE_EQ(pthread_join(writer, NULL), 0);
+    static struct lbstats_reading r;
+    REQUIRE(lbstats_read(s, slot, &r));
+    EXPECT_EQ(r.counters[LBSTATS_REQUESTS], w.event_count);
+    EXPECT(w.block->answered > 0); /* it was asked, else this test shows little */
+    lbstats_unmap(s);
+}
+
+/* A process that counts is killed where it stands, some hundred times. */
+TEST(a_killed_writer_leaves_whole_events)
+{
+    struct lbstats *s = fresh();
+    uint32_t slot = lbstats_slot_open(s, LB, TG, clock_mono());
+    static struct lbstats_reading r;
+    unsigned odd_count = 0;
+    for (unsigned i = 1; i <= 100; i++) {
+        struct lbstats_block *b = lbstats_block(s, slot, lbstats_row_claim(s, i));
+        pid_t pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+            for (;;) { /* goes on where the one before it stopped */
+                lbstats_begin(b);
+                uint64_t n = b->words[LBSTATS_REQUESTS];
+                lbstats_add(b, LBSTATS_REQUESTS, 1);
+                lbstats_add(b, LBSTATS_PROCESSED_BYTES, 1000);
+                lbstats_add(b, n % 2 == 0 ? LBSTATS_TARGET_2XX : LBSTATS_TARGET_5XX, 1);
+                lbstats_observe(b, n % 10000);
+                lbstats_end(b);
+            }
+        }
+        mono_t start = clock_mono();
+        while (mono_since(clock_mono(), start).us < 500 + i * 10) {
+        }
+        REQUIRE(lbstats_read(s, slot, &r));
+        EXPECT(is_whole(&r));
+        REQUIRE_EQ(kill(pid, SIGKILL), 0);
+        REQUIRE_EQ(waitpid(pid, NULL, 0), pid);
+        odd_count += b->sequence & 1;
+        REQUIRE(lbstats_read(s, slot, &r));
+        EXPECT(is_whole(&r));
+        uint64_t before = r.counters[LBSTATS_REQUESTS];
+        lbstats_generation_gone(s, i);
+        REQUIRE(lbstats_read(s, slot, &r));
+        EXPECT(is_whole(&r));
+        EXPECT_EQ(r.counters[LBSTATS_REQUESTS], before);
+    }
+    EXPECT(odd_count > 0);
     lbstats_unmap(s);
 }

@@ -131,10 +131,12 @@ static inline void bench_requests(struct bench *b, uint64_t good, uint64_t bad, 
     lbstats_add(block, LBSTATS_REQUESTS, good + bad);
     lbstats_add(block, LBSTATS_TARGET_2XX, good);
     lbstats_add(block, LBSTATS_TARGET_5XX, bad);
-    for (uint64_t i = 0; i < good + bad; i++) {
-        lbstats_observe(block, ms * 1000);
-    }
     lbstats_end(block);
+    for (uint64_t i = 0; i < good + bad; i++) {
+        lbstats_begin(block);
+        lbstats_observe(block, ms * 1000);
+        lbstats_end(block);
+    }
 }
 
 static struct cloudwatch_dimension bench_dimensions[2] = {

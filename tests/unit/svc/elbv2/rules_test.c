@@ -266,7 +266,7 @@ TEST(ports_are_used_once_and_the_same_again_is_the_same_listener)
     EXPECT_CODE(f, elbv2_handlers.describe_listeners(&f.op, f.e, &ask, &told), "ValidationError");
 }
 
-TEST(https_listeners_are_kept_with_their_certificates_and_said_not_to_be_served)
+TEST(https_listeners_need_certificates_that_exist)
 {
     FIXTURE;
     fixture_open(&f, ":memory:", NULL, STR_NONE);
@@ -308,12 +308,135 @@ TEST(https_listeners_are_kept_with_their_certificates_and_said_not_to_be_served)
     EXPECT_CODE(f, elbv2_handlers.add_listener_certificates(&f.op, f.e, &add, &added),
                 "ValidationError");
 
+    add.listener_arn = made.listener_arn;
+    more->certificate_arn = STR("arn:aws:acm:eu-west-1:123456789012:certificate/1-gone");
+    EXPECT_CODE(f, elbv2_handlers.add_listener_certificates(&f.op, f.e, &add, &added),
+                "CertificateNotFound");
+    more->certificate_arn = STR("arn:aws:acm:eu-west-1:123456789012:certificate/1-pending");
+    EXPECT_CODE(f, elbv2_handlers.add_listener_certificates(&f.op, f.e, &add, &added),
+                "UnsupportedCertificate");
+    more->certificate_arn = STR("arn:aws:s3:::certificate");
+    EXPECT_CODE(f, elbv2_handlers.add_listener_certificates(&f.op, f.e, &add, &added),
+                "ValidationError");
+}
+
+static const struct lbconf_listener *snapshot_listener(const struct fixture *f, struct str arn)
+{
+    for (size_t i = 0; i < f->snapshot.listeners.count; i++) {
+        if (str_equal(f->snapshot.listeners.items[i].arn, arn)) {
+            return &f->snapshot.listeners.items[i];
+        }
+    }
+    return NULL;
+}
+
+static struct elbv2_listener make_https(struct fixture *f, const struct site *s)
+{
+    struct elbv2_create_listener_in in = listener_in(s, 443, forward_to(f, s->blue));
+    struct elbv2_listener made = {0};
+    in.protocol = ELBV2_PROTOCOL_ENUM_HTTPS;
+    *ARENA_PUSH(&f->op.arena, &in.certificates) =
+        (struct elbv2_certificate){.certificate_arn = CERTIFICATE};
+    REQUIRE_OK(create_listener(f, &in, &made), &f->op);
+    return made;
+}
+
+TEST(the_snapshot_has_the_certificates_and_a_newer_edition_is_published_at_once)
+{
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    struct elbv2_listener made = make_https(&f, &s);
     fixture_turn(&f);
-    EXPECT_EQ(f.snapshot.listeners.count, 1);
-    struct elbv2_load_balancer lb = make_load_balancer(&f, STR("web"));
-    EXPECT_EQ(lb.state->code, ELBV2_LOAD_BALANCER_STATE_ENUM_ACTIVE);
-    EXPECT_STR(lb.state->reason, "The listener on port 443 (HTTPS) is kept but not served: this "
-                                 "engine does not terminate TLS yet.");
+    const struct lbconf_listener *told = snapshot_listener(&f, made.listener_arn);
+    REQUIRE(told != NULL);
+    EXPECT_STR(told->ssl_policy, "ELBSecurityPolicy-2016-08");
+    REQUIRE_EQ(told->certificates.count, 1);
+    EXPECT_STR_EQ(told->certificates.items[0].arn, CERTIFICATE);
+    EXPECT(str_starts_with(told->certificates.items[0].chain_pem, STR("chain 0")));
+    EXPECT(str_starts_with(told->certificates.items[0].key_pem, STR("key of")));
+
+    size_t published = f.publish_count;
+    f.certificate_edition = 1;
+    elbv2_certificate_changed(f.e, STR("arn:aws:acm:eu-west-1:123456789012:certificate/other"));
+    EXPECT_EQ(f.publish_count, published);
+    elbv2_certificate_changed(f.e, CERTIFICATE);
+    EXPECT_EQ(f.publish_count, published + 1);
+    told = snapshot_listener(&f, made.listener_arn);
+    EXPECT(str_starts_with(told->certificates.items[0].chain_pem, STR("chain 1")));
+
+    struct port_certificate_users users = elbv2_certificate_users(f.e);
+    struct port_arns who = {0};
+    REQUIRE_OK(users.list_users(users.self, &f.op, CERTIFICATE, &who), &f.op);
+    REQUIRE_EQ(who.count, 1);
+    EXPECT_STR_EQ(who.items[0], s.lb.load_balancer_arn);
+    EXPECT(!users.is_published(users.self));
+    fixture_acknowledge(&f);
+    EXPECT(users.is_published(users.self));
+}
+
+/* RFC 8555, section 8.3: the answer must be there before the authority is told to ask. */
+TEST(challenges_of_an_authority_are_published_with_the_next_turn)
+{
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    (void)make_site(&f);
+    fixture_turn(&f);
+    fixture_acknowledge(&f);
+    EXPECT_EQ(f.snapshot.acme_challenges.count, 0);
+    struct port_certificate_users users = elbv2_certificate_users(f.e);
+    EXPECT(users.is_published(users.self));
+    f.challenge = (struct port_challenge){.token = STR("token"), .answer = STR("token.thumb")};
+    f.challenge_count = 1;
+    elbv2_challenges_changed(f.e);
+    EXPECT(!users.is_published(users.self));
+    fixture_turn(&f);
+    REQUIRE_EQ(f.snapshot.acme_challenges.count, 1);
+    EXPECT_STR(f.snapshot.acme_challenges.items[0].answer, "token.thumb");
+    EXPECT(!users.is_published(users.self));
+    fixture_acknowledge(&f);
+    EXPECT(users.is_published(users.self));
+}
+
+static enum err set_listener_attribute(struct fixture *f, struct str arn, const char *key,
+                                       const char *value)
+{
+    struct elbv2_modify_listener_attributes_in in = {.listener_arn = arn};
+    struct elbv2_modify_listener_attributes_out out = {0};
+    *ARENA_PUSH(&f->op.arena, &in.attributes) =
+        (struct elbv2_listener_attribute){.key = str_of(key), .value = str_of(value)};
+    return elbv2_handlers.modify_listener_attributes(&f->op, f->e, &in, &out);
+}
+
+TEST(pause_and_maintenance_are_attributes_of_a_listener)
+{
+    static const struct {
+        const char *key;
+        const char *good;
+        const char *bad; /* NULL: nothing is */
+    } rows[] = {
+        {"hitless.pause.enabled", "true", "yes"},
+        {"hitless.pause.timeout_seconds", "3600", "0"},
+        {"hitless.pause.requests_max", "0", "-1"},
+        {"hitless.maintenance.enabled", "false", "1"},
+        {"hitless.maintenance.status", "200", "600"},
+        {"hitless.maintenance.retry_after", "120", "soon"},
+        {"hitless.maintenance.allow", "10.0.0.0/8, 2001:db8::/32", "10.0.0.0/8,all"},
+        {"hitless.maintenance.content_type", "text/html", "image/png"},
+        {"hitless.maintenance.status", "", NULL}, /* takes it back */
+        {"hitless.unknown", "anything", NULL},
+    };
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str arn = s.listener.listener_arn;
+        EXPECT_CODE(f, set_listener_attribute(&f, arn, rows[i].key, rows[i].good), "");
+        if (rows[i].bad != NULL) {
+            EXPECT_CODE(f, set_listener_attribute(&f, arn, rows[i].key, rows[i].bad),
+                        "ValidationError");
+        }
+    }
 }
 
 TEST(listener_attributes_depend_on_the_protocol)
