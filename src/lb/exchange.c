@@ -622,14 +622,6 @@ static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *
         .group;
 }
 
-/* In bytes of the client: those of a stream are raw, and its end is the body's. */
-static enum h1_framing framing_of(const struct lb_client *c, const struct h1_head *h,
-                                  const struct lb_group *g)
-{
-    bool is_raw = c->stream != NULL && (h->framing == H1_CHUNKED || g->version != LB_HTTP1);
-    return is_raw && h->framing != H1_NO_BODY ? H1_UNTIL_CLOSE : h->framing;
-}
-
 static size_t kept_bytes(const struct h1_head *h, size_t head_len, size_t here)
 {
     size_t want = head_len + here;
@@ -671,7 +663,7 @@ static struct lb_exchange *start(struct lb_client *c, const struct lb_listener *
     ex->may_send_more = h->wants_keep_alive || ex->closes_target;
     ex->takes_trailers = c->stream != NULL || (lb_asks_for_trailers(h) && !ex->is_http10);
     ex->is_grpc = c->stream != NULL && lb_is_grpc(h);
-    lb_body_init(&ex->request, framing_of(c, h, route->group), h->content_length,
+    lb_body_init(&ex->request, lb_request_framing(c, h, route->group), h->content_length,
                  route->group->version == LB_HTTP1);
     c->exchange = ex;
     return ex;
@@ -709,20 +701,6 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
     ex->owes_continue = h->expects_continue && !ex->request.is_done && used == 0;
     *ret_used = h->head_bytes + used;
     return true;
-}
-
-/* Source: ALB, protocol versions: an HTTP/1.1 client reaches HTTP/1.1 targets; an HTTP/2 client
- * those and HTTP/2 ones, and gRPC ones by POST; gRPC asks for targets that speak HTTP/2. */
-static bool does_version_fit(const struct lb_client *c, const struct h1_head *h,
-                             const struct lb_group *g)
-{
-    if (c->stream == NULL) {
-        return g->version == LB_HTTP1;
-    }
-    if (g->version == LB_HTTP1) {
-        return !lb_is_grpc(h);
-    }
-    return g->version == LB_HTTP2 || is_method(h, "POST");
 }
 
 static unsigned status_of_rewrite(enum lb_rewrite r)
@@ -813,7 +791,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
         lb_affinity_give(w, route.affinity);
         return answer(c, l, NULL, 503, bytes, count);
     }
-    if (!does_version_fit(c, h, route.group)) {
+    if (!lb_version_fits(c, h, route.group)) {
         lb_affinity_give(w, route.affinity);
         return answer(c, l, NULL, 464, bytes, count);
     }

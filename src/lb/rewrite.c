@@ -71,32 +71,6 @@ static void write_host(struct h1_writer *w, struct str host, const struct lb_lis
     }
 }
 
-/* ---- trailers and gRPC ------------------------------------------------------------------------
- */
-
-bool lb_is_grpc(const struct h1_head *h)
-{
-    static const struct str grpc = STR_INIT("application/grpc");
-    struct str type = h1_has(h, H1_CONTENT_TYPE) ? h1_find(h, H1_CONTENT_TYPE) : STR("");
-    if (type.len < grpc.len || !str_equal_nocase(str_slice(type, 0, grpc.len), grpc)) {
-        return false;
-    }
-    char behind = type.len == grpc.len ? ';' : type.ptr[grpc.len];
-    return behind == ';' || behind == '+' || behind == ' '; /* not application/grpc-web */
-}
-
-bool lb_asks_for_trailers(const struct h1_head *h)
-{
-    struct str rest = h1_has(h, H1_TE) ? h1_find(h, H1_TE) : STR("");
-    struct str member;
-    while (h1_list_next(&rest, &member)) {
-        if (str_equal_nocase(member, STR("trailers"))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- X-Forwarded-* --------------------------------------------------------------------------- */
 
 static size_t count_addresses(const struct h1_head *h)

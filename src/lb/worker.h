@@ -492,11 +492,20 @@ void lb_watch_answer(struct lb_exchange *ex, bool is_fault);
 void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
 
-/* rewrite.c */
-/* Content-Type: application/grpc, or one that begins so. */
+/* version.c */
+/* Content-Type: application/grpc, with or without a codec's name; not grpc-web. */
 bool lb_is_grpc(const struct h1_head *h);
 /* TE: trailers */
 bool lb_asks_for_trailers(const struct h1_head *h);
+/* False: 464. Source: ALB, protocol versions: an HTTP/1.1 client reaches HTTP/1.1 targets; an
+ * HTTP/2 client those and HTTP/2 ones, and gRPC ones by POST; gRPC asks for targets that speak
+ * HTTP/2. */
+bool lb_version_fits(const struct lb_client *c, const struct h1_head *h, const struct lb_group *g);
+/* How the body of a request comes from the client: a stream's is raw, and ends with it. */
+enum h1_framing lb_request_framing(const struct lb_client *c, const struct h1_head *h,
+                                   const struct lb_group *g);
+
+/* rewrite.c */
 enum lb_rewrite {
     LB_REWRITE_OK,
     LB_REWRITE_TOO_LARGE,
