@@ -168,7 +168,7 @@ class H2:
 
     def answer(self, stream, gives_back=True):
         """Head, body, trailers of a stream's answer; AssertionError when it is reset."""
-        head, body, trailers = None, b"", None
+        head, body, trailers = None, bytearray(), None
         while True:
             f = self.read()
             if f.kind == GOAWAY and f.code != NO_ERROR:
@@ -190,7 +190,7 @@ class H2:
                     self.send(frame(WINDOW_UPDATE, 0, 0, credit) +
                               (b"" if f.ends else frame(WINDOW_UPDATE, 0, stream, credit)))
             if f.ends:
-                return dict(head), body, dict(trailers or {})
+                return dict(head), bytes(body), dict(trailers or {})
 
     def reset(self, stream):
         """The code that the stream is reset with."""
