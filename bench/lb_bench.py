@@ -377,7 +377,7 @@ def main():
                 print(f"# {name}: h2load is not installed (Debian package nghttp2-client)", file=sys.stderr)
                 continue
             measure(name, c, names, options, table)
-    for name in ("get_1k", "tls_1k", "h2_8x8"):
+    for name in ("get_1k", "rules_1k", "tls_1k", "h2_8x8"):
         if "calls" in wanted and shutil.which("strace"):
             count_calls(name, CASES[name], options, table)
         if "allocations" in wanted:

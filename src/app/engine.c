@@ -6,7 +6,6 @@
 #include "gen/ec2.h"
 #include "gen/sts.h"
 #include "runtime/mixed.h"
-#include "svc/ec2/ec2.h"
 #include "svc/sts/session.h"
 #include "svc/sts/sts.h"
 
@@ -43,6 +42,7 @@ static void weights_published(void *self)
     struct engine *e = self;
     codedeploy_weights_published(e->codedeploy);
     ecs_weights_published(e->ecs);
+    acm_published(e->acm);
 }
 
 /* ---- the load balancer's turn and its way out ---- */
@@ -262,7 +262,9 @@ static void offer_services(struct engine *e)
     e->sts = (struct sts){.key = sts_session_key(e->credentials.secret_access_key),
                           .is_test_mode = e->options->is_test_mode};
     api_add(&e->api, &sts_service, &sts_handlers, &e->sts);
-    api_add(&e->api, &ec2_service, &ec2_handlers, NULL);
+    e->ec2 = (struct ec2){
+        .store = e->store, .groups_changed = elbv2_security_groups_changed, .self = e->elbv2};
+    api_add(&e->api, &ec2_service, &ec2_handlers, &e->ec2);
     api_add(&e->api, &elbv2_service, &elbv2_handlers, e->elbv2);
     api_add(&e->api, &acm_service, &acm_handlers, e->acm);
     api_add(&e->api, &ecs_service, &ecs_handlers, e->ecs);
@@ -279,6 +281,10 @@ static enum err open_certificates(struct op *op, struct engine *e)
         .store = e->store,
         .loop = e->loop,
         .account = e->options->account,
+        .state = e->options->state,
+        .acme = {.directory = e->options->acme_directory,
+                 .contact = e->options->acme_contact,
+                 .ca_file = e->options->acme_ca_file},
         .is_test_mode = e->options->is_test_mode,
         .users = {.self = e, .list_users = list_users, .is_published = is_published},
         .wakes = e->port_wakes,

@@ -13,6 +13,7 @@
 #include "svc/acm/acm.h"
 #include "svc/cloudwatch/cloudwatch.h"
 #include "svc/codedeploy/codedeploy.h"
+#include "svc/ec2/ec2.h"
 #include "svc/ecs/ecs.h"
 #include "svc/elbv2/elbv2.h"
 #include "svc/logs/logs.h"
@@ -26,6 +27,7 @@ struct engine {
     struct store *store;
     struct lbstats *stats;
     struct sts sts;
+    struct ec2 ec2;
     struct acm *acm;
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;

@@ -18,6 +18,13 @@ const char options_help[] =
     "  --account NUMBER       12 digits (default: " OPTIONS_ACCOUNT_DEFAULT ")\n"
     "  --lb-address ADDR      where internet-facing load balancers listen\n"
     "                         (default: an address of 127.77.0.0/16 for each)\n"
+    "  --certificate-dir DIR  certificates to import, and again when they change: NAME.pem with\n"
+    "                         NAME.key in DIR/REGION\n"
+    "  --acme-directory URL   where requested certificates come from (RFC 8555); they are proved\n"
+    "                         over port 80 of the load balancers ($HITLESS_ACME_DIRECTORY)\n"
+    "  --acme-contact MAIL    for that authority ($HITLESS_ACME_CONTACT)\n"
+    "  --acme-ca-file FILE    whom to trust there instead of the system's authorities\n"
+    "                         ($HITLESS_ACME_CA_FILE)\n"
     "  --workers N            threads of the data plane (default: one a processor)\n"
     "  --keep-tasks           tasks go on when the engine stops\n"
     "  --test-mode            takes any credentials and answers POST /moto-api/reset\n"
@@ -105,6 +112,50 @@ static enum err take_lb_address(struct op *op, struct options *o, struct str val
     return ERR_OK;
 }
 
+static enum err take_acme_directory(struct op *op, struct options *o, struct str value)
+{
+    if (!str_starts_with(value, STR("https://")) || value.len > 2000) {
+        return fail_value(op, "--acme-directory", value, "a URL that begins with https://");
+    }
+    o->acme_directory = value;
+    return ERR_OK;
+}
+
+static bool is_mail_char(char c)
+{
+    return c > ' ' && c < 127 && c != '"' && c != '\\' && c != ',' && c != '?';
+}
+
+static enum err take_acme_contact(struct op *op, struct options *o, struct str value)
+{
+    bool is_fine =
+        value.len > 2 && value.len <= 254 && str_find_char(value, '@', 1) != STR_NOT_FOUND;
+    for (size_t i = 0; i < value.len; i++) {
+        is_fine = is_fine && is_mail_char(value.ptr[i]);
+    }
+    if (!is_fine) {
+        return fail_value(op, "--acme-contact", value, "a mail address");
+    }
+    o->acme_contact = value;
+    return ERR_OK;
+}
+
+static enum err take_acme_ca_file(struct op *op, struct options *o, struct str value)
+{
+    (void)op;
+    o->acme_ca_file = value;
+    return ERR_OK;
+}
+
+static enum err take_certificate_folder(struct op *op, struct options *o, struct str value)
+{
+    if (value.len == 0) {
+        return fail_value(op, "--certificate-dir", value, "a folder");
+    }
+    o->certificate_folder = value;
+    return ERR_OK;
+}
+
 static enum err take_workers(struct op *op, struct options *o, struct str value)
 {
     uint64_t count = 0;
@@ -156,6 +207,10 @@ static const struct flag flags[] = {
     {"--account", VALUE_TEXT, take_account},
     {"--lb-address", VALUE_TEXT, take_lb_address},
     {"--workers", VALUE_TEXT, take_workers},
+    {"--certificate-dir", VALUE_TEXT, take_certificate_folder},
+    {"--acme-directory", VALUE_TEXT, take_acme_directory},
+    {"--acme-contact", VALUE_TEXT, take_acme_contact},
+    {"--acme-ca-file", VALUE_TEXT, take_acme_ca_file},
     {"--keep-tasks", VALUE_NONE, take_keep_tasks},
     {"--test-mode", VALUE_NONE, take_test_mode},
     {"--verbose", VALUE_NONE, take_verbose},
@@ -213,7 +268,7 @@ static struct str default_state(struct op *op)
 
 static enum err make_absolute(struct op *op, struct str *path)
 {
-    if (str_starts_with(*path, STR("/"))) {
+    if (!str_is_set(*path) || str_starts_with(*path, STR("/"))) {
         return ERR_OK;
     }
     char here[4096];
@@ -221,6 +276,26 @@ static enum err make_absolute(struct op *op, struct str *path)
         return op_fail_errno(op, "could not tell the current folder");
     }
     *path = arena_printf(&op->arena, "%s/%.*s", here, STR_ARG(*path));
+    return ERR_OK;
+}
+
+/* What a service manager's environment says; the words say more. */
+static enum err take_environment(struct op *op, struct options *o)
+{
+    static const struct {
+        const char *name;
+        enum err (*take)(struct op *op, struct options *o, struct str value);
+    } variables[] = {
+        {"HITLESS_ACME_DIRECTORY", take_acme_directory},
+        {"HITLESS_ACME_CONTACT", take_acme_contact},
+        {"HITLESS_ACME_CA_FILE", take_acme_ca_file},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(variables); i++) {
+        const char *value = getenv(variables[i].name);
+        if (value != NULL && value[0] != '\0') {
+            TRY(variables[i].take(op, o, str_of(value)));
+        }
+    }
     return ERR_OK;
 }
 
@@ -233,10 +308,13 @@ enum err options_parse(struct op *op, int count, char *const *words, struct opti
         .account = STR(OPTIONS_ACCOUNT_DEFAULT),
     };
     CHECK(net_addr_parse(STR(OPTIONS_API_DEFAULT), &o.api));
+    TRY(take_environment(op, &o));
     for (int at = 0; at < count;) {
         TRY(take_word(op, &o, count, words, &at));
     }
     TRY(make_absolute(op, &o.state));
+    TRY(make_absolute(op, &o.acme_ca_file));
+    TRY(make_absolute(op, &o.certificate_folder));
     *ret_options = o;
     return ERR_OK;
 }

@@ -20,9 +20,13 @@ struct options {
     struct str account; /* 12 digits */
     struct str
         lb_address; /* of internet-facing load balancers; absent: an address of their own each */
-    size_t worker_count; /* of the data plane; 0: one a processor */
-    bool is_test_mode;   /* any credentials; POST /moto-api/reset */
-    bool keeps_tasks;    /* tasks and traffic outlive `serve` */
+    struct str acme_directory;     /* "https://..."; absent: no authority outside */
+    struct str acme_contact;       /* mail address or absent */
+    struct str acme_ca_file;       /* absolute path or absent */
+    struct str certificate_folder; /* absolute path or absent */
+    size_t worker_count;           /* of the data plane; 0: one a processor */
+    bool is_test_mode;             /* any credentials; POST /moto-api/reset */
+    bool keeps_tasks;              /* tasks and traffic outlive `serve` */
     bool is_verbose;
     bool wants_help;
 };

@@ -294,8 +294,8 @@ enum h1_result h1_understand_request(struct h1_head *h)
     }
     /* RFC 9112 6.1: after both framings, or chunks in HTTP/1.0, the connection ends in any case;
      * we do the same after identity, which RFC 9112 has no more */
-    h->must_close = h->te_count > 0 && (!h->is_chunked || h->minor_version == 0 ||
-                                        h1_has(h, H1_CONTENT_LENGTH));
+    h->must_close = h->te_count > 0 &&
+                    (!h->is_chunked || h->minor_version == 0 || h1_has(h, H1_CONTENT_LENGTH));
     h->is_websocket = h->has_upgrade && h->framing == H1_NO_BODY &&
                       STR_IS(h1_str(h, h->method), "GET") &&
                       str_equal_nocase(h1_find(h, H1_UPGRADE), STR("websocket"));

@@ -2,8 +2,12 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "lb/cidr_set.h"
 #include "lb/control.h"
+#include "lb/rule.h"
 #include "net/socket.h"
+
+#include <unistd.h>
 
 static void on_connections(struct ev_fd *fd, unsigned ready);
 
@@ -25,6 +29,28 @@ static void stop_waiting(struct lb_listening *l)
     ev_timer_stop(&l->pause);
 }
 
+/* Who may connect by the security groups. Others are reset before a byte is read. */
+static bool may_connect(const struct lb_listening *l, const struct net_addr *peer)
+{
+    const struct lb_conf *conf = l->worker->conf;
+    const struct lb_listener *listener =
+        l->index < conf->listeners_end ? conf->listeners_at[l->index] : NULL;
+    if (listener == NULL || listener->sources == NULL) {
+        return true;
+    }
+    uint8_t bytes[16];
+    lb_addr_bytes(peer, bytes);
+    return lb_cidr_set_has(listener->sources, bytes);
+}
+
+static void refuse(const struct lb_listening *l, int client_fd)
+{
+    struct linger at_once = {.l_onoff = 1};
+    (void)setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    (void)close(client_fd);
+    lb_count_one(l->worker, l->slot, LBSTATS_BLOCKED_FLOWS_TCP);
+}
+
 static void on_connections(struct ev_fd *fd, unsigned ready)
 {
     (void)ready;
@@ -33,7 +59,9 @@ static void on_connections(struct ev_fd *fd, unsigned ready)
         int client_fd = -1;
         struct net_addr peer;
         enum err e = net_accept(l->listen_fd, &client_fd, &peer);
-        if (e == ERR_OK) {
+        if (e == ERR_OK && !may_connect(l, &peer)) {
+            refuse(l, client_fd);
+        } else if (e == ERR_OK) {
             lb_client_accept(l, client_fd, &peer);
         } else if (e == ERR_NO_SPACE) {
             /* the queue keeps them; without a pause the loop would spin */

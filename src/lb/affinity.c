@@ -211,12 +211,23 @@ static void choose_target(struct lb_worker *w, const struct lb_group *g, const s
 static struct lb_affinity *take(struct lb_worker *w)
 {
     if (list_is_empty(&w->free_affinities)) {
-        return MEM_NEW(struct lb_affinity);
+        struct lb_affinities *more = MEM_NEW(struct lb_affinities);
+        list_add_tail(&w->affinities, &more->node);
+        for (size_t i = 0; i < ARRAY_COUNT(more->items); i++) {
+            list_add_tail(&w->free_affinities, &more->items[i].node);
+        }
     }
     struct lb_affinity *a = CONTAINER_OF(w->free_affinities.next, struct lb_affinity, node);
     list_remove(&a->node);
     *a = (struct lb_affinity){0};
     return a;
+}
+
+void lb_affinities_free(struct lb_worker *w)
+{
+    LIST_FOR (several, &w->affinities, struct lb_affinities, node) {
+        mem_free(several);
+    }
 }
 
 void lb_affinity_give(struct lb_worker *w, struct lb_affinity *a)
@@ -325,7 +336,8 @@ static void write_app(struct lb_worker *w, const struct lb_exchange *ex, struct 
         value = lb_cookie_write(&w->cookies, LB_COOKIE_APP, &marks, now_ms, room);
     }
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        write_cookie(out, names[i], i == 0 ? value : STR("_remove_"), lb_worker_expires(w), more);
+        write_cookie(out, names[i], i == 0 ? value : STR("_remove_"), lb_worker_expires(w, now_ms),
+                     more);
     }
 }
 
@@ -341,7 +353,7 @@ void lb_affinity_write(struct lb_worker *w, const struct lb_exchange *ex, struct
                                .until_ms = lb_cookie_until_ms(now_ms, ex->action->stick_for)};
         struct lb_marks marks = renewed(&a->groups, ex->action, mark);
         struct str value = lb_cookie_write(&w->cookies, LB_COOKIE_GROUP, &marks, now_ms, room);
-        write_pair(out, STR("AWSALBTG"), STR("AWSALBTGCORS"), value, lb_worker_expires(w),
+        write_pair(out, STR("AWSALBTG"), STR("AWSALBTGCORS"), value, lb_worker_expires(w, now_ms),
                    is_secure);
     }
     struct lb_mark mark = {.group = g->tag,
@@ -350,7 +362,8 @@ void lb_affinity_write(struct lb_worker *w, const struct lb_exchange *ex, struct
     if (g->stick == LB_STICK_LB) {
         struct lb_marks marks = renewed(&a->targets, NULL, mark);
         struct str value = lb_cookie_write(&w->cookies, LB_COOKIE_TARGET, &marks, now_ms, room);
-        write_pair(out, STR("AWSALB"), STR("AWSALBCORS"), value, lb_worker_expires(w), is_secure);
+        write_pair(out, STR("AWSALB"), STR("AWSALBCORS"), value, lb_worker_expires(w, now_ms),
+                   is_secure);
     } else if (g->stick == LB_STICK_APP) {
         write_app(w, ex, mark, now_ms, out);
     }

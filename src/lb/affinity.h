@@ -20,12 +20,20 @@ struct lb_affinity {
     bool is_chromium;        /* a browser that wants SameSite=None; Secure */
 };
 
+/* They are allocated several at a time. */
+struct lb_affinities {
+    struct list node;
+    struct lb_affinity items[64];
+};
+
 /* The group for a request by a rule with action->has_affinity; NULL: 503. *ret_affinity is set also
  * then. The head is worker->request_head. */
 struct lb_group *lb_affinity_choose(struct lb_worker *w, const struct lb_rule *rule,
                                     struct lb_affinity **ret_affinity);
 /* NULL is fine. */
 void lb_affinity_give(struct lb_worker *w, struct lb_affinity *a);
+/* All of them, when the worker ends. */
+void lb_affinities_free(struct lb_worker *w);
 /* The Set-Cookie lines of a response; worker->response_head is the target's. */
 void lb_affinity_write(struct lb_worker *w, const struct lb_exchange *ex, struct h1_writer *out);
 

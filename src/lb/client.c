@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/rule.h"
+#include "net/proxy_protocol.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -71,6 +72,20 @@ void lb_client_wait_for_head(struct lb_client *c)
     lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
 }
 
+/* Its own bytes are next: a handshake, or a request. */
+static void begin_client(struct lb_client *c, const struct lb_listener *listener)
+{
+    if (listener == NULL || listener->tls == NULL) {
+        lb_client_wait_at_most(c, idle_timeout(c));
+        return;
+    }
+    if (!lb_client_start_tls(c, listener)) {
+        lb_client_close(c);
+        return;
+    }
+    lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+}
+
 void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *peer)
 {
     struct lb_worker *w = l->worker;
@@ -99,15 +114,12 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
     w->client_count++;
     lb_count_accepted(c);
     const struct lb_listener *listener = lb_client_listener(c);
-    if (listener != NULL && listener->tls != NULL) {
-        if (!lb_client_start_tls(c, listener)) {
-            lb_client_close(c);
-            return;
-        }
-        lb_client_wait_at_most(c, LB_TLS_HANDSHAKE_TIMEOUT);
+    c->awaits_proxy = listener != NULL && listener->takes_proxy;
+    if (c->awaits_proxy) {
+        lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
         return;
     }
-    lb_client_wait_at_most(c, idle_timeout(c));
+    begin_client(c, listener);
 }
 
 void lb_client_close(struct lb_client *c)
@@ -442,6 +454,42 @@ static size_t receive(struct lb_client *c, char *at, size_t room)
     return 0;
 }
 
+/* The PROXY header in front of everything else: looked at first, so that not a byte behind it is
+ * taken; what follows (a handshake, a request) is for others to read. False: not complete, or the
+ * connection is over. */
+static bool read_proxy_header(struct lb_client *c)
+{
+    struct lb_worker *w = c->worker;
+    char *at = lb_read_at(w);
+    size_t before = load_ahead(c);
+    ssize_t n = recv(c->fd.fd, at + before, PROXY_HEADER_BYTES_MAX + 1 - before, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return false;
+    }
+    struct proxy_header h;
+    size_t count = n > 0 ? before + (size_t)n : 0;
+    enum proxy_result r = count == 0 ? PROXY_BAD : proxy_parse(at, count, &h);
+    size_t used = r == PROXY_DONE ? h.bytes - before : (size_t)(n > 0 ? n : 0);
+    if (r == PROXY_BAD || recv(c->fd.fd, at + before, used, 0) != (ssize_t)used) {
+        lb_client_close(c); /* nobody who could read an answer */
+        return false;
+    }
+    if (r == PROXY_MORE) {
+        keep_partial(c, str_make(at, count));
+        return false;
+    }
+    lb_block_give(&w->blocks, c->ahead);
+    c->ahead = NULL;
+    c->awaits_proxy = false;
+    if (!h.is_local && h.is_stream) {
+        lb_addr_bytes(&h.source, c->peer);
+        c->peer_port = net_addr_port(&h.source);
+        c->is_ipv6 = memcmp(c->peer, v4_prefix, sizeof(v4_prefix)) != 0;
+    }
+    begin_client(c, lb_client_listener(c));
+    return c->state != LB_CLIENT_DEAD && c->tls == NULL; /* a handshake has events of its own */
+}
+
 static void read_requests(struct lb_client *c)
 {
     struct lb_worker *w = c->worker;
@@ -479,6 +527,9 @@ static void discard(struct lb_client *c)
 static void on_readable(struct lb_client *c)
 {
     struct lb_exchange *ex = c->exchange;
+    if (c->awaits_proxy && !read_proxy_header(c)) {
+        return;
+    }
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
     } else if (c->h2 != NULL) {
@@ -548,7 +599,7 @@ static void on_timer(struct ev_timer *t)
         lb_exchange_too_slow(ex);
     } else if (c->hold == LB_HOLD_WAITS) {
         lb_gate_expire(c);
-    } else if (ex == NULL && c->ahead != NULL) {
+    } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
         lb_count_own(c, NULL, 408);
         lb_reply_error(c, 408, false, true);
     } else if (c->h2 != NULL) {

@@ -22,6 +22,7 @@ struct lb_tls_site;
 struct regex;
 struct lb_rule_index;
 struct lb_regex_use;
+struct lb_cidr_set;
 
 enum lb_health {
     LB_HEALTH_INITIAL,
@@ -82,6 +83,7 @@ struct lb_range {
 
 struct lb_check {
     bool is_on;
+    bool is_tls;
     uint16_t port; /* 0: the target's own */
     struct str path;
     dur_t interval; /* as configured */
@@ -112,6 +114,7 @@ struct lb_group {
     uint64_t serial;
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
+    bool is_tls;            /* targets speak HTTPS */
     bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
     bool closes_websockets; /* at a drain; else they run to its end */
     uint64_t tag;           /* of the ARN, in cookies; not 0 */
@@ -138,6 +141,7 @@ enum lb_field { LB_HOST, LB_PATH, LB_HEADER, LB_METHOD, LB_QUERY, LB_SOURCE_IP }
 struct lb_cidr {
     uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint8_t bits;      /* of all 128 */
+    bool is_v4;        /* else it has no IPv4 address, though ::/0 has all bytes */
 };
 
 struct lb_pair {
@@ -250,6 +254,9 @@ struct lb_listener {
     char port_text[6];
     uint16_t port;
     struct lb_tls_site *tls; /* NULL: plain */
+    unsigned told_facts;     /* bits 1 << enum lb_tls_fact: what targets are told of it */
+    bool has_own_names;      /* some fact has a header of another name */
+    struct str *fact_names;  /* by enum lb_tls_fact */
     dur_t idle_timeout;
     dur_t client_keep_alive;
     enum lb_xff xff;
@@ -259,8 +266,10 @@ struct lb_listener {
     bool keeps_host;
     bool drops_invalid;
     bool takes_prior_knowledge; /* HTTP/2 without TLS, by its preface */
-    struct lb_gate *gate;       /* NULL: open to all */
-    bool edits_responses;       /* one of the next two */
+    bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
+    struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
+    struct lb_gate *gate;        /* NULL: open to all */
+    bool edits_responses;        /* one of the next two */
     bool hides_server;
     struct str added_fields; /* "Name: value" CR LF ...: of every response */
     uint32_t added_mask;     /* bits of lb_added_names: not taken over from the target */
@@ -298,6 +307,7 @@ struct lb_name {
     uint64_t serial;
     uint32_t ref_count;
     uint64_t last_version;   /* newest configuration that has it */
+    struct lb_group *group;  /* of a group: in that configuration */
     struct lb_socket socket; /* of a listener */
 };
 
@@ -317,6 +327,7 @@ struct lb_registry {
     struct lb_tls_share *tls;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
+    uint64_t newest_version; /* of the configuration that was built last */
     size_t worker_count;
     struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
 };

@@ -3,9 +3,11 @@
 
 #include "lb/conf_build.h"
 #include "lb/challenge.h"
+#include "lb/cidr_set.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
+#include "lb/tls_facts.h"
 #include "lb/tls_site.h"
 
 #include "base/check.h"
@@ -150,6 +152,26 @@ static enum err read_check(struct build *b, const struct lbconf_target_group *in
     return ERR_OK;
 }
 
+/* The group as the newest configuration has it: with ten thousand targets, those that stay must not
+ * cost a look-up each. NULL when it has none. */
+static const struct lb_group *group_before(const struct lb_registry *registry, struct str arn)
+{
+    const struct lb_name *name = map_find(&registry->groups.by_key, arn);
+    return name != NULL && name->last_version == registry->newest_version ? name->group : NULL;
+}
+
+/* The peer that had this place then, if it is the same target. */
+static struct lb_peer *peer_before(const struct lb_group *before, size_t place,
+                                   const struct lbconf_target *t)
+{
+    if (before == NULL || place >= before->target_count) {
+        return NULL;
+    }
+    struct lb_peer *peer = before->targets[place].peer;
+    bool is_same = peer->port == t->port.value && str_equal(peer->host, t->host);
+    return is_same ? peer : NULL;
+}
+
 static struct str peer_key(struct arena *a, struct str group_arn, const struct lbconf_target *in)
 {
     return arena_printf(a, "%.*s %.*s %d", STR_ARG(group_arn), STR_ARG(in->host), in->port.value);
@@ -186,9 +208,12 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu targets, the limit is %d", STR_ARG(in->arn),
                        in->targets.count, LB_GROUP_TARGETS_MAX);
     }
-    bool is_plain = STR_IS(in->protocol, "HTTP") &&
-                    (!str_is_set(in->check_protocol) || STR_IS(in->check_protocol, "HTTP"));
-    if (OPT_OR(in->is_in_use, true) && !is_plain) {
+    struct str check = str_is_set(in->check_protocol) ? in->check_protocol : in->protocol;
+    bool is_known = (STR_IS(in->protocol, "HTTP") || STR_IS(in->protocol, "HTTPS")) &&
+                    (STR_IS(check, "HTTP") || STR_IS(check, "HTTPS"));
+    g->is_tls = STR_IS(in->protocol, "HTTPS");
+    g->check.is_tls = STR_IS(check, "HTTPS");
+    if (OPT_OR(in->is_in_use, true) && !is_known) {
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
     }
@@ -206,15 +231,19 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->closes_websockets =
         attribute_is(&in->attributes, STR("hitless.websocket.drain"), STR("close"));
     TRY(read_check(b, in, &g->check));
+    const struct lb_group *before = group_before(b->registry, in->arn);
     for (size_t i = 0; i < in->targets.count; i++) {
-        TRY(check_target(b, in->arn, &in->targets.items[i]));
+        if (peer_before(before, i, &in->targets.items[i]) == NULL) {
+            TRY(check_target(b, in->arn, &in->targets.items[i]));
+        }
     }
     return ERR_OK;
 }
 
 /* Targets that drain come last, so that picking looks at the first usable_count only. */
 static void take_targets(struct lb_registry *registry, struct build *b,
-                         const struct lbconf_target_group *in, struct lb_group *g)
+                         const struct lbconf_target_group *in, const struct lb_group *before,
+                         struct lb_group *g)
 {
     g->targets = ARENA_ARRAY(b->arena, struct lb_target, in->targets.count);
     g->target_count = in->targets.count;
@@ -225,8 +254,13 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         bool is_draining = OPT_OR(t->is_draining, false);
         struct lb_target *at = &g->targets[is_draining ? --last : usable++];
         at->is_draining = is_draining;
-        at->peer = lb_peer_take(registry, peer_key(&b->op->arena, in->arn, t), in->arn, t->host,
-                                (uint16_t)t->port.value);
+        at->peer = peer_before(before, (size_t)(at - g->targets), t);
+        if (at->peer != NULL) {
+            at->peer->ref_count++;
+        } else {
+            at->peer = lb_peer_take(registry, peer_key(&b->op->arena, in->arn, t), in->arn, t->host,
+                                    (uint16_t)t->port.value);
+        }
         if (at->peer->index >= b->conf->peers_end) {
             b->conf->peers_end = at->peer->index + 1;
         }
@@ -245,26 +279,6 @@ static const struct {
     {STR_INIT("http-header"), LB_HEADER}, {STR_INIT("http-request-method"), LB_METHOD},
     {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
 };
-
-bool lb_cidr_read(struct str text, struct lb_cidr *ret)
-{
-    struct str host = text;
-    struct str bits_text = STR_NONE;
-    (void)str_cut(text, '/', &host, &bits_text);
-    struct net_addr addr;
-    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
-        return false;
-    }
-    bool is_v6 = addr.any.sa_family == AF_INET6;
-    uint64_t bits_max = is_v6 ? 128 : 32;
-    uint64_t bits = bits_max;
-    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
-        return false;
-    }
-    lb_addr_bytes(&addr, ret->bytes);
-    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
-    return true;
-}
 
 static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
                            struct lb_condition *c)
@@ -475,6 +489,7 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
     l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
     l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
     l->takes_prior_knowledge = attribute_is(a, STR("hitless.http2.prior_knowledge"), STR("true"));
+    l->takes_proxy = attribute_is(a, STR("hitless.proxy_protocol.enabled"), STR("true"));
     l->drops_invalid =
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
 }
@@ -519,11 +534,36 @@ static enum err read_added_fields(struct build *b, const struct lbconf_listener 
     return ERR_OK;
 }
 
+/* Source: ALB: names of one's own replace the headers' names; "verify" tells the leaf's facts,
+ * "passthrough" the chain. */
+static void read_facts(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+{
+    static const unsigned client = 1u << LB_TLS_FACT_SERIAL | 1u << LB_TLS_FACT_ISSUER |
+                                   1u << LB_TLS_FACT_SUBJECT | 1u << LB_TLS_FACT_VALIDITY |
+                                   1u << LB_TLS_FACT_LEAF;
+    l->fact_names = ARENA_ARRAY(b->arena, struct str, LB_TLS_FACT_COUNT);
+    for (unsigned i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        struct str name = attribute(&in->attributes, lb_tls_fact_attribute(i));
+        l->has_own_names = l->has_own_names || name.len > 0;
+        l->fact_names[i] = name.len > 0 ? arena_str(b->arena, name) : lb_tls_fact_name(i);
+    }
+    if (l->tls->mutual != LB_TLS_MUTUAL_OFF) {
+        l->told_facts = l->tls->mutual == LB_TLS_MUTUAL_VERIFY ? client : 1u << LB_TLS_FACT_CHAIN;
+    }
+    if (attribute_is(&in->attributes,
+                     STR("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+                     STR("true"))) {
+        l->told_facts |= 1u << LB_TLS_FACT_VERSION | 1u << LB_TLS_FACT_CIPHER;
+    }
+}
+
 static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
 {
     bool offers_h2 = lb_h2_accept_hook != NULL &&
                      !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
-    return lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls);
+    TRY(lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls));
+    read_facts(b, in, l);
+    return ERR_OK;
 }
 
 static void give_tls(struct lb_conf *conf)
@@ -531,6 +571,25 @@ static void give_tls(struct lb_conf *conf)
     for (size_t i = 0; i < conf->listener_count; i++) {
         lb_tls_site_give(conf->listeners[i].tls);
     }
+}
+
+static enum err read_sources(struct build *b, const struct lbconf_listener *in,
+                             struct lb_listener *l)
+{
+    if (!in->sources.is_set) {
+        return ERR_OK;
+    }
+    struct lb_cidr *cidrs = ARENA_ARRAY(&b->op->arena, struct lb_cidr, in->sources.count);
+    for (size_t i = 0; i < in->sources.count; i++) {
+        if (!lb_cidr_read(in->sources.items[i], &cidrs[i])) {
+            return op_fail(b->op, ERR_INPUT,
+                           "\"%.*s\", which may connect to %.*s, is no address "
+                           "range",
+                           STR_ARG(in->sources.items[i]), STR_ARG(in->arn));
+        }
+    }
+    l->sources = lb_cidr_set_build(b->arena, cidrs, in->sources.count);
+    return ERR_OK;
 }
 
 static enum err read_listener(struct build *b, const struct lbconf_listener *in,
@@ -564,6 +623,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     read_modes(&in->attributes, l);
     TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
+    TRY(read_sources(b, in, l));
     l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
@@ -616,15 +676,21 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     mono_t now = clock_mono();
     for (size_t i = 0; i < c->group_count; i++) {
         struct lb_group *g = &c->groups[i];
+        const struct lb_group *before = group_before(r, g->arn);
         struct lb_name *name = lb_name_take(r, &r->groups, g->arn);
         g->index = name->index;
         g->serial = name->serial;
         c->groups_end = past(c->groups_end, g->index);
-        if (g->load_balancer.len > 0) {
+        bool has_slot = before != NULL && before->slot != LBSTATS_NONE;
+        if (has_slot && str_equal(before->load_balancer, g->load_balancer)) {
+            g->slot = before->slot; /* open already */
+        } else if (g->load_balancer.len > 0) {
             g->slot = lbstats_slot_open(stats, g->load_balancer, g->dimension, now);
         }
-        take_targets(r, b, &in->target_groups.items[i], g);
+        take_targets(r, b, &in->target_groups.items[i], before, g);
         lb_group_recount(g);
+        name->last_version = c->version;
+        name->group = g;
     }
     for (size_t i = 0; i < c->listener_count; i++) {
         struct lb_listener *l = &c->listeners[i];
@@ -646,6 +712,7 @@ static void take_names(struct lb_registry *r, struct build *b, const struct lbco
     for (size_t i = 0; i < c->listener_count; i++) {
         c->listeners_at[c->listeners[i].index] = &c->listeners[i];
     }
+    r->newest_version = c->version;
 }
 
 enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbstats *stats,

@@ -10,8 +10,6 @@ struct str lb_attribute(const struct lbconf_attributes *attributes, struct str k
  * 0..most. */
 enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attributes,
                              struct str key, uint64_t most, uint64_t *in_out) MUST_USE;
-/* "10.0.0.0/8", "192.0.2.1", "2001:db8::/32" */
-bool lb_cidr_read(struct str text, struct lb_cidr *ret);
 
 /* conf_gate.c: leaves l->gate NULL when the listener is open to all. */
 enum err lb_gate_read(struct op *op, struct arena *a, const struct lbconf_attributes *set,

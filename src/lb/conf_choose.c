@@ -41,7 +41,7 @@ static enum err read_number(struct op *op, const struct lbconf_attributes *attri
 {
     struct str text = lb_attribute(attributes, key);
     *ret = otherwise;
-    if (str_is_set(text) && !str_parse_u64(text, most, ret)) {
+    if (text.len > 0 && !str_parse_u64(text, most, ret)) {
         return op_fail(op, ERR_INPUT, "attribute %.*s has the value \"%.*s\", not 0 to %llu",
                        STR_ARG(key), STR_ARG(text), (unsigned long long)most);
     }

@@ -1,6 +1,7 @@
 /* The gate of a listener from its attributes. */
 
 #include "lb/conf_build.h"
+#include "lb/rule.h"
 
 static bool is_true(const struct lbconf_attributes *set, struct str key)
 {

@@ -14,6 +14,8 @@ struct lb {
     struct ev_timer tick;
     struct ev_timer drain_timer;
     struct ev_timer stop_timer;
+    struct lb_blocks blocks; /* of probes that speak TLS */
+    struct lb_tls_room tls_room;
     struct ev_timer watch_timer;    /* the end of the window for anomalies */
     _Atomic(struct lb_conf *) conf; /* the newest; each worker takes it when woken */
     struct lb_conf *older;          /* that some request or worker may still use */

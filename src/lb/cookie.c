@@ -7,6 +7,7 @@
 #define WEEK_MS    ((int64_t)7 * 24 * 3600 * 1000)
 #define HEAD_BYTES ((size_t)4)  /* kind, count, two that are 0 */
 #define MARK_BYTES ((size_t)24) /* group, peer, until */
+#define CHARS_MIN  ((4 + SEAL_MORE_BYTES + HEAD_BYTES + MARK_BYTES) / 3 * 4)
 /* Ends are rounded up to this, so that cookies made shortly after each other are the same. */
 #define UNTIL_GRAIN_MS 256
 
@@ -54,24 +55,27 @@ static struct sealer *sealer_of(struct lb_cookies *c, uint32_t week)
     return &w->sealer;
 }
 
+/* One ahead: another process's clock. */
+static bool is_good_week(uint32_t week, uint32_t now_week)
+{
+    return week + 1 >= now_week && week <= now_week + 1;
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
-bool lb_cookie_read(struct lb_cookies *c, enum lb_cookie_kind kind, struct str text, int64_t now_ms,
-                    struct lb_marks *ret_marks)
+/* All marks, also those that are over. */
+static bool open_text(struct lb_cookies *c, enum lb_cookie_kind kind, struct str text,
+                      uint32_t *ret_week, struct lb_marks *ret_marks, uint32_t now_week)
 {
     uint8_t sealed[LB_COOKIE_BYTES_MAX];
     uint8_t plain[LB_COOKIE_BYTES_MAX];
     size_t len = text.len / 4 * 3;
-    ret_marks->count = 0;
-    if (!c->has_key || len > sizeof(sealed) ||
-        len < 4 + SEAL_MORE_BYTES + HEAD_BYTES + MARK_BYTES || !base64_decode_to(text, sealed)) {
+    if (!base64_decode_to(text, sealed)) {
         return false;
     }
-    uint32_t now_week = (uint32_t)(now_ms / WEEK_MS);
     uint32_t week;
     memcpy(&week, sealed, sizeof(week));
-    /* one ahead: another process's clock */
-    if (week + 1 < now_week || week > now_week + 1 ||
+    if (!is_good_week(week, now_week) ||
         !sealer_open(sealer_of(c, week), sealed + 4, len - 4, plain)) {
         return false;
     }
@@ -79,12 +83,51 @@ bool lb_cookie_read(struct lb_cookies *c, enum lb_cookie_kind kind, struct str t
     if (plain[0] != kind || len != 4 + SEAL_MORE_BYTES + HEAD_BYTES + count * MARK_BYTES) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        struct lb_mark mark;
-        _Static_assert(sizeof(mark) == MARK_BYTES, "three words");
-        memcpy(&mark, plain + HEAD_BYTES + i * MARK_BYTES, sizeof(mark));
-        if (mark.until_ms > now_ms) {
-            ret_marks->items[ret_marks->count++] = mark;
+    _Static_assert(sizeof(ret_marks->items[0]) == MARK_BYTES, "three words");
+    memcpy(ret_marks->items, plain + HEAD_BYTES, count * MARK_BYTES);
+    ret_marks->count = count;
+    *ret_week = week;
+    return true;
+}
+
+/* NULL when it is no cookie of ours. */
+static const struct lb_cookie_known *know(struct lb_cookies *c, enum lb_cookie_kind kind,
+                                          struct str text, uint32_t now_week)
+{
+    uint64_t end;
+    memcpy(&end, text.ptr + text.len - sizeof(end), sizeof(end)); /* of the tag: random */
+    struct lb_cookie_known *known = &c->known[(end * 0x9e3779b97f4a7c15u >> 56) % LB_COOKIE_KNOWN];
+    bool is_known = known->kind == kind && str_equal(str_make(known->text, known->len), text);
+    if (is_known) {
+        return is_good_week(known->week, now_week) ? known : NULL;
+    }
+    struct lb_marks marks;
+    uint32_t week;
+    if (!open_text(c, kind, text, &week, &marks, now_week)) {
+        return NULL;
+    }
+    known->marks = marks;
+    known->week = week;
+    known->kind = kind;
+    known->len = text.len;
+    memcpy(known->text, text.ptr, text.len);
+    return known;
+}
+
+bool lb_cookie_read(struct lb_cookies *c, enum lb_cookie_kind kind, struct str text, int64_t now_ms,
+                    struct lb_marks *ret_marks)
+{
+    ret_marks->count = 0;
+    if (!c->has_key || text.len > LB_COOKIE_CHARS_MAX || text.len < CHARS_MIN) {
+        return false;
+    }
+    const struct lb_cookie_known *known = know(c, kind, text, (uint32_t)(now_ms / WEEK_MS));
+    if (known == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < known->marks.count; i++) {
+        if (known->marks.items[i].until_ms > now_ms) {
+            ret_marks->items[ret_marks->count++] = known->marks.items[i];
         }
     }
     return true;

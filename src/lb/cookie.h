@@ -7,8 +7,8 @@
  *          still opens: none is valid for longer than seven days.
  * Marks    one for each group that the client stays with, at most LB_MARKS_MAX: a site whose paths
  *          lead to several sticky groups shares one cookie name.
- * Costs    nothing is allocated; sealing is done once for all clients of a target that get the same
- *          cookie within 256 ms.
+ * Costs    nothing is allocated; a cookie is sealed once for all clients of a target that get one
+ *          within 256 ms, and one that was opened lately is known by its text.
  *
  * Source   ALB: names, attributes and limits; the content is encrypted with a rotating key. */
 
@@ -20,6 +20,7 @@
 #define LB_COOKIE_BYTES_MAX ((size_t)(4 + SEAL_MORE_BYTES + 4 + LB_MARKS_MAX * 24))
 #define LB_COOKIE_CHARS_MAX (LB_COOKIE_BYTES_MAX / 3 * 4)
 #define LB_COOKIE_CACHE     64
+#define LB_COOKIE_KNOWN     256
 
 enum lb_cookie_kind { LB_COOKIE_GROUP = 1, LB_COOKIE_TARGET, LB_COOKIE_APP };
 
@@ -48,12 +49,21 @@ struct lb_cookie_made {
     char text[LB_COOKIE_CHARS_MAX];
 };
 
+struct lb_cookie_known {
+    struct lb_marks marks;
+    uint32_t week;
+    enum lb_cookie_kind kind;
+    size_t len;
+    char text[LB_COOKIE_CHARS_MAX];
+};
+
 /* Of one worker. All zero: without a key; opens nothing, and must not make any. */
 struct lb_cookies {
     struct seal_key key;
     bool has_key;
-    struct lb_cookie_week weeks[4];              /* by week % 4: three are good at a time */
-    struct lb_cookie_made made[LB_COOKIE_CACHE]; /* the newest of each hash */
+    struct lb_cookie_week weeks[4];                /* by week % 4: three are good at a time */
+    struct lb_cookie_known known[LB_COOKIE_KNOWN]; /* opened lately, by their last characters */
+    struct lb_cookie_made made[LB_COOKIE_CACHE];   /* the newest of each hash */
 };
 
 /* Fine with the key that it has. */

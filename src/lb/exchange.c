@@ -165,6 +165,7 @@ static bool may_try_again(const struct lb_exchange *ex, enum lb_failure why)
     switch (why) {
     case LB_FAIL_REFUSED:
     case LB_FAIL_CONNECT_TIMEOUT:
+    case LB_FAIL_TLS:
         return ex->connect_count < LB_CONNECTS_MAX;
     case LB_FAIL_UNSENT:
         return ex->may_replay && ex->send_count < LB_CONNECTS_MAX;
@@ -172,17 +173,18 @@ static bool may_try_again(const struct lb_exchange *ex, enum lb_failure why)
         return ex->may_replay && ex->is_idempotent && ex->send_count < LB_SENDS_MAX;
     case LB_FAIL_MALFORMED:
     case LB_FAIL_TIMEOUT:
+    case LB_FAIL_TLS_TIMEOUT:
     case LB_FAIL_EXPIRED:
         return false;
     }
     UNREACHABLE("every failure is handled");
 }
 
-static void note_refusal(struct lb_exchange *ex)
+static void note_refusal(struct lb_exchange *ex, enum lbstats_counter counter)
 {
     struct lb_worker *w = ex->client->worker;
-    lb_count_one(w, ex->client->slot, LBSTATS_TARGET_CONN_ERRORS);
-    lb_count_one(w, ex->group->slot, LBSTATS_TARGET_CONN_ERRORS);
+    lb_count_one(w, ex->client->slot, counter);
+    lb_count_one(w, ex->group->slot, counter);
     ex->pool->avoid_until = mono_add(ev_now(&w->loop), LB_AVOID_FOR);
 }
 
@@ -192,7 +194,9 @@ void lb_exchange_failed(struct lb_exchange *ex, enum lb_failure why)
     struct lb_client *c = ex->client;
     CHECK(ex->upstream == NULL);
     if (why == LB_FAIL_REFUSED || why == LB_FAIL_CONNECT_TIMEOUT) {
-        note_refusal(ex);
+        note_refusal(ex, LBSTATS_TARGET_CONN_ERRORS);
+    } else if (why == LB_FAIL_TLS || why == LB_FAIL_TLS_TIMEOUT) {
+        note_refusal(ex, LBSTATS_TARGET_TLS_ERRORS);
     }
     if (ex->group->is_watched && why != LB_FAIL_UNSENT && why != LB_FAIL_EXPIRED) {
         lb_watch_answer(ex, true);
@@ -451,23 +455,6 @@ static void forward_body(struct lb_exchange *ex, struct str bytes)
     lb_upstream_wait(u, ex->listener->idle_timeout);
 }
 
-/* The end of a stream is the end of the body: what remains to be sent of it. */
-static struct str end_of_stream(struct lb_exchange *ex, char *room)
-{
-    struct str tail;
-    CHECK(lb_body_close(&ex->request, &tail));
-    ex->request.trailers = lb_stream_take_trailers(ex->client->stream);
-    lb_trailers_filter(&ex->client->worker->blocks, &ex->request.trailers);
-    bool is_chunked = ex->request.trailers != NULL && ex->request.is_chunked_out;
-    return is_chunked ? lb_trailers_tail(ex->request.trailers, room) : tail;
-}
-
-static bool has_stream_ended(const struct lb_exchange *ex)
-{
-    const struct lb_stream *s = ex->client->stream;
-    return s != NULL && lb_stream_has_ended(s) && ex->request.in == H1_UNTIL_CLOSE;
-}
-
 void lb_exchange_read_body(struct lb_exchange *ex)
 {
     struct lb_client *c = ex->client;
@@ -477,8 +464,8 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
-    if (n == 0 && has_stream_ended(ex)) {
-        forward_body(ex, end_of_stream(ex, at));
+    if (n == 0 && lb_stream_ends_body(ex)) {
+        forward_body(ex, lb_stream_end_body(ex, at));
         return;
     }
     if (n <= 0) {
@@ -690,8 +677,8 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
         memcpy(ex->out->bytes + head->len, body.ptr, body.len);
     }
     ex->out->end = (uint32_t)total;
-    if (has_stream_ended(ex) && !ex->request.is_done) {
-        struct str tail = end_of_stream(ex, lb_read_at(w));
+    if (lb_stream_ends_body(ex) && !ex->request.is_done) {
+        struct str tail = lb_stream_end_body(ex, lb_read_at(w));
         CHECK(lb_block_add(&w->blocks, &ex->out, tail));
         total += tail.len;
     }

@@ -4,7 +4,10 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "lb/control.h"
 #include "lb/h2_private.h"
+#include "lb/tls_site.h"
+#include "lb/tls_target.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -206,7 +209,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *s
     struct lb_upstream *u = stream_of(session, frame->hd.stream_id);
     if (u != NULL && !u->is_head_sent) {
         u->is_head_sent = true;
-        u->head_sent_at = l->carrier->sent_bytes; /* at least: more may be in front of it */
+        u->head_sent_at = lb_upstream_sent(l->carrier); /* at least: more may be in front of it */
     }
     return 0;
 }
@@ -376,8 +379,9 @@ static void tell_drained(struct lb_link *l)
 
 static void arm(struct lb_link *l)
 {
-    unsigned wanted = EV_READ | EV_PEER_CLOSED;
-    ev_fd_want(&l->carrier->fd, wanted | (l->back != NULL ? EV_WRITE : 0));
+    struct lb_tls *tls = l->carrier->tls;
+    unsigned wanted = EV_READ | EV_PEER_CLOSED | (l->back != NULL ? EV_WRITE : 0);
+    ev_fd_want(&l->carrier->fd, tls == NULL ? wanted : lb_tls_wants(tls, wanted));
 }
 
 /* Lets the response of one stream go on, as far as its client takes it. */
@@ -437,10 +441,35 @@ static void turn(struct ev_defer *d)
 /* ---- events -----------------------------------------------------------------------------------
  */
 
+/* False: not yet, or the connection is gone. */
+static bool has_shaken(struct lb_link *l)
+{
+    struct lb_upstream *c = l->carrier;
+    struct lb_worker *w = l->worker;
+    if (c->tls == NULL) {
+        c->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &c->fd, &l->pool->session);
+        lb_tls_ask_for_h2(c->tls);
+        lb_upstream_wait(c, LB_TLS_HANDSHAKE_TIMEOUT);
+    }
+    enum lb_tls_step step = lb_tls_handshake(c->tls);
+    if (step == LB_TLS_MORE) {
+        arm(l);
+        return false;
+    }
+    if (step == LB_TLS_FAILED || !STR_IS(lb_tls_alpn(c->tls), "h2")) {
+        fail(l, LB_FAIL_TLS);
+        return false;
+    }
+    return true;
+}
+
 static void on_connected(struct lb_link *l)
 {
-    if (net_dial_result(l->carrier->fd.fd) != 0) {
+    if (l->carrier->tls == NULL && net_dial_result(l->carrier->fd.fd) != 0) {
         fail(l, LB_FAIL_REFUSED);
+        return;
+    }
+    if (l->pool->is_tls && !has_shaken(l)) {
         return;
     }
     l->carrier->is_connecting = false;
@@ -479,6 +508,7 @@ static void read_link(struct lb_link *l)
     char *at = lb_read_at(l->worker);
     ssize_t n = lb_upstream_read_now(l->carrier, at, LB_READ_BYTES_MAX);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        arm(l);
         return;
     }
     if (n <= 0 || nghttp2_session_mem_recv(l->session, (const uint8_t *)at, (size_t)n) < 0) {
@@ -493,7 +523,12 @@ void lb_link_event(struct lb_link *l, unsigned ready)
 {
     if (!l->is_connected) {
         on_connected(l);
-    } else if ((ready & (EV_READ | EV_BROKEN | EV_PEER_CLOSED)) != 0) {
+        return;
+    }
+    if (l->carrier->tls != NULL && (ready & EV_WRITE) != 0) {
+        (void)lb_tls_flush(l->carrier->tls); /* a failure shows when it is read */
+    }
+    if ((ready & (EV_READ | EV_BROKEN | EV_PEER_CLOSED)) != 0) {
         read_link(l);
     } else {
         turn_later(l);
@@ -503,7 +538,7 @@ void lb_link_event(struct lb_link *l, unsigned ready)
 void lb_link_timeout(struct lb_link *l)
 {
     if (!l->is_connected) {
-        fail(l, LB_FAIL_CONNECT_TIMEOUT);
+        fail(l, l->carrier->tls == NULL ? LB_FAIL_CONNECT_TIMEOUT : LB_FAIL_TLS_TIMEOUT);
     } else if (list_is_empty(&l->streams)) {
         close_link(l);
     }
@@ -598,7 +633,7 @@ static size_t submit(struct lb_upstream *u, struct str text)
 {
     struct lb_link *l = u->link;
     struct lb_h2_fields *f = &l->worker->h2->fields;
-    size_t used = lb_h2_fields_of_request(f, text, STR("http"));
+    size_t used = lb_h2_fields_of_request(f, text, l->pool->is_tls ? STR("https") : STR("http"));
     CHECK(used > 0);
     bool has_body =
         used < text.len || !u->exchange->request.is_done || u->exchange->request.trailers != NULL;

@@ -207,16 +207,27 @@ ssize_t lb_stream_read(struct lb_stream *s, char *at, size_t room)
     return (ssize_t)count;
 }
 
-bool lb_stream_has_ended(const struct lb_stream *s)
+/* All of the request was read. */
+static bool has_ended(const struct lb_stream *s)
 {
     return s->has_ended && (s->inbox == NULL || s->is_beginning);
 }
 
-struct lb_block *lb_stream_take_trailers(struct lb_stream *s)
+struct str lb_stream_end_body(struct lb_exchange *ex, char *room)
 {
-    struct lb_block *b = s->trailers;
-    s->trailers = NULL;
-    return b;
+    struct str tail;
+    CHECK(lb_body_close(&ex->request, &tail));
+    ex->request.trailers = ex->client->stream->trailers;
+    ex->client->stream->trailers = NULL;
+    lb_trailers_filter(&ex->client->worker->blocks, &ex->request.trailers);
+    bool is_chunked = ex->request.trailers != NULL && ex->request.is_chunked_out;
+    return is_chunked ? lb_trailers_tail(ex->request.trailers, room) : tail;
+}
+
+bool lb_stream_ends_body(const struct lb_exchange *ex)
+{
+    const struct lb_stream *s = ex->client->stream;
+    return s != NULL && has_ended(s) && ex->request.in == H1_UNTIL_CLOSE;
 }
 
 void lb_stream_resume(struct lb_stream *s)

@@ -178,35 +178,38 @@ static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
     }
 }
 
-static bool has_slot(const struct lb_conf *conf, uint32_t slot)
+/* One bit a slot of the counters. */
+struct slots {
+    uint64_t words[(LBSTATS_SLOTS_MAX + 63) / 64];
+};
+
+static void note_slot(struct slots *to, uint32_t slot)
 {
-    for (size_t i = 0; i < conf->group_count; i++) {
-        if (conf->groups[i].slot == slot) {
-            return true;
-        }
+    if (slot != LBSTATS_NONE) {
+        to->words[slot / 64] |= (uint64_t)1 << (slot % 64);
     }
-    for (size_t i = 0; i < conf->listener_count; i++) {
-        if (conf->listeners[i].slot == slot) {
-            return true;
-        }
-    }
-    return false;
 }
 
-static void retire_slot(struct lb *lb, const struct lb_conf *now, uint32_t slot)
+static void note_slots(struct slots *to, const struct lb_conf *conf)
 {
-    if (slot != LBSTATS_NONE && !has_slot(now, slot)) {
-        lbstats_slot_retire(lb->options.stats, slot, ev_now(lb->loop));
+    for (size_t i = 0; conf != NULL && i < conf->group_count; i++) {
+        note_slot(to, conf->groups[i].slot);
+    }
+    for (size_t i = 0; conf != NULL && i < conf->listener_count; i++) {
+        note_slot(to, conf->listeners[i].slot);
     }
 }
 
 static void retire_slots(struct lb *lb, const struct lb_conf *before, const struct lb_conf *now)
 {
-    for (size_t i = 0; before != NULL && i < before->group_count; i++) {
-        retire_slot(lb, now, before->groups[i].slot);
-    }
-    for (size_t i = 0; before != NULL && i < before->listener_count; i++) {
-        retire_slot(lb, now, before->listeners[i].slot);
+    struct slots had = {0};
+    struct slots has = {0};
+    note_slots(&had, before);
+    note_slots(&has, now);
+    for (uint32_t slot = 0; slot < LBSTATS_SLOTS_MAX; slot++) {
+        if ((had.words[slot / 64] & ~has.words[slot / 64]) >> (slot % 64) & 1) {
+            lbstats_slot_retire(lb->options.stats, slot, ev_now(lb->loop));
+        }
     }
 }
 
@@ -311,8 +314,10 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->loop = loop;
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
+    lb_tls_room_init(&lb->tls_room, &lb->blocks);
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
+        lb_tls_room_fini(&lb->tls_room);
         lb_registry_fini(&lb->registry);
         mem_free(lb);
         return e;
@@ -369,5 +374,7 @@ void lb_free(struct lb *lb)
         lb_conf_free(&lb->registry, conf);
     }
     lb_registry_fini(&lb->registry);
+    lb_tls_room_fini(&lb->tls_room);
+    lb_blocks_fini(&lb->blocks);
     mem_free(lb);
 }

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "lb/control.h"
 #include "lb/h2_probe.h"
+#include "lb/tls_site.h"
+#include "lb/tls_target.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -22,6 +24,7 @@ struct lb_probe {
     struct lb_peer *peer;
     struct lb_group *group; /* of the newest configuration */
     struct lb_h2_probe *h2; /* while a probe of an HTTP2 or GRPC group runs */
+    struct lb_tls *tls;     /* NULL: plain */
     char *bytes;            /* LB_PROBE_BYTES_MAX while a probe runs */
     size_t sent_bytes;
     size_t got_bytes;
@@ -33,6 +36,8 @@ struct lb_probe {
     enum reason reason;
     unsigned code;
     bool is_connected;
+    bool is_sent;
+    bool is_tls;
 };
 
 static void start(struct ev_timer *t);
@@ -185,6 +190,8 @@ static dur_t pause_of(struct lb_probe *p, int health)
 
 static void end_probe(struct lb_probe *p)
 {
+    lb_tls_free(p->tls);
+    p->tls = NULL;
     ev_fd_close(&p->fd);
     ev_timer_stop(&p->timer);
     if (p->bytes != NULL) {
@@ -249,6 +256,22 @@ static bool is_wanted_code(const struct lb_check *check, unsigned code)
     return false;
 }
 
+static ssize_t read_now(struct lb_probe *p, char *at, size_t room)
+{
+    return p->tls == NULL ? recv(p->fd.fd, at, room, 0) : lb_tls_read(p->tls, at, room);
+}
+
+static ssize_t write_now(struct lb_probe *p, struct str bytes)
+{
+    return p->tls == NULL ? send(p->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
+                          : lb_tls_write(p->tls, bytes);
+}
+
+static void want(struct lb_probe *p, unsigned wanted)
+{
+    ev_fd_want(&p->fd, p->tls == NULL ? wanted : lb_tls_wants(p->tls, wanted));
+}
+
 static void judge(struct lb_probe *p, unsigned code)
 {
     bool is_good = is_wanted_code(&p->group->check, code);
@@ -264,22 +287,24 @@ static bool write_h2(struct lb_probe *p)
         (void)net_addr_format(&p->peer->addr, host);
         bool is_unix = net_addr_is_unix(&p->peer->addr);
         p->h2 = lb_h2_probe_make(p->group->version, p->group->check.path,
-                                 is_unix ? STR("localhost") : str_of(host), STR("http"));
+                                 is_unix ? STR("localhost") : str_of(host),
+                                 p->is_tls ? STR("https") : STR("http"));
     }
     struct str out;
     while (str_is_set(out = lb_h2_probe_out(p->h2))) {
-        if (send(p->fd.fd, out.ptr, out.len, MSG_NOSIGNAL) != (ssize_t)out.len) {
+        if (write_now(p, out) != (ssize_t)out.len) {
             finish(p, REASON_FAILED, 0);
             return false;
         }
     }
-    ev_fd_want(&p->fd, EV_READ);
+    p->is_sent = true;
+    want(p, EV_READ);
     return true;
 }
 
 static void read_h2(struct lb_probe *p)
 {
-    ssize_t n = recv(p->fd.fd, p->bytes, LB_PROBE_BYTES_MAX, 0);
+    ssize_t n = read_now(p, p->bytes, LB_PROBE_BYTES_MAX);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -304,7 +329,7 @@ static void read_answer(struct lb_probe *p)
         read_h2(p);
         return;
     }
-    ssize_t n = recv(p->fd.fd, p->bytes + p->got_bytes, LB_PROBE_BYTES_MAX - p->got_bytes, 0);
+    ssize_t n = read_now(p, p->bytes + p->got_bytes, LB_PROBE_BYTES_MAX - p->got_bytes);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -343,15 +368,35 @@ static void write_request(struct lb_probe *p)
     h1_write_field(&w, STR("Accept-Encoding"), STR("gzip, compressed"));
     h1_write_end(&w);
     CHECK(!w.is_broken);
-    ssize_t n = send(p->fd.fd, w.ptr + p->sent_bytes, w.len - p->sent_bytes, MSG_NOSIGNAL);
+    ssize_t n = write_now(p, str_make(w.ptr + p->sent_bytes, w.len - p->sent_bytes));
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         finish(p, REASON_FAILED, 0);
         return;
     }
     p->sent_bytes += n < 0 ? 0 : (size_t)n;
-    if (p->sent_bytes == w.len) {
-        ev_fd_want(&p->fd, EV_READ);
+    p->is_sent = p->sent_bytes == w.len;
+    want(p, p->is_sent ? EV_READ : EV_WRITE);
+}
+
+/* False: not yet, or the probe is over. */
+static bool has_shaken(struct lb_probe *p)
+{
+    if (p->tls == NULL) {
+        p->tls = lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, NULL);
+        if (p->group->version != LB_HTTP1) {
+            lb_tls_ask_for_h2(p->tls);
+        }
     }
+    if (!lb_tls_is_shaking(p->tls)) {
+        return true;
+    }
+    enum lb_tls_step step = lb_tls_handshake(p->tls);
+    if (step == LB_TLS_FAILED) {
+        finish(p, REASON_FAILED, 0);
+    } else if (step == LB_TLS_MORE) {
+        want(p, EV_READ);
+    }
+    return step == LB_TLS_DONE;
 }
 
 static void on_event(struct ev_fd *fd, unsigned ready)
@@ -364,10 +409,20 @@ static void on_event(struct ev_fd *fd, unsigned ready)
         }
         p->is_connected = true;
     }
-    if ((p->fd.wanted & EV_WRITE) != 0) {
+    if (p->tls != NULL && !lb_tls_flush(p->tls)) {
+        finish(p, REASON_FAILED, 0);
+        return;
+    }
+    if (p->is_tls && !has_shaken(p)) {
+        return;
+    }
+    if (!p->is_sent) {
         write_request(p);
     } else if ((ready & (EV_READ | EV_BROKEN)) != 0) {
         read_answer(p);
+        if (ev_fd_is_open(&p->fd)) {
+            want(p, EV_READ);
+        }
     }
 }
 
@@ -393,6 +448,8 @@ static void start(struct ev_timer *t)
     }
     p->began = ev_now(lb->loop);
     p->is_connected = false;
+    p->is_sent = false;
+    p->is_tls = p->group->check.is_tls;
     p->sent_bytes = 0;
     p->got_bytes = 0;
     struct net_addr addr = p->peer->addr;

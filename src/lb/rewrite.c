@@ -3,6 +3,7 @@
 
 #include "lb/affinity.h"
 #include "lb/rule.h"
+#include "lb/tls_facts.h"
 #include "lb/transform.h"
 #include "lb/worker.h"
 
@@ -195,23 +196,14 @@ static bool is_plain_name(struct str name)
     return true;
 }
 
-/* Returns whether there was a name that is not plain. */
-static bool copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t handled,
-                        bool drops_invalid)
+static void copy_fields(struct h1_writer *w, const struct h1_head *h, uint32_t handled)
 {
-    bool has_odd = false;
     for (size_t i = 0; i < h->field_count; i++) {
         const struct h1_field *f = &h->fields[i];
-        if (f->flags != 0 || (handled >> f->name & 1u) != 0) {
-            continue;
-        }
-        bool is_odd = f->name == H1_OTHER && !is_plain_name(h1_field_name(h, f));
-        has_odd |= is_odd;
-        if (!is_odd || !drops_invalid) {
+        if (f->flags == 0 && (handled >> f->name & 1u) == 0) {
             h1_write_parsed_field(w, h, f);
         }
     }
-    return has_odd;
 }
 
 /* Names that the listener's attributes set or hide: what the target says there does not count. */
@@ -232,7 +224,7 @@ static void copy_response_fields(struct h1_writer *w, const struct h1_head *h,
                                  const struct lb_listener *l)
 {
     if (!l->edits_responses) {
-        copy_fields(w, h, 1u << H1_CONTENT_LENGTH, false);
+        copy_fields(w, h, 1u << H1_CONTENT_LENGTH);
         return;
     }
     for (size_t i = 0; i < h->field_count; i++) {
@@ -261,6 +253,72 @@ static bool transform(struct lb_client *c, const struct lb_rule *rule, struct lb
                                 w->head_room + LB_SCRATCH_BYTES - LB_TRANSFORM_ROOM_BYTES, ret);
 }
 
+/* ---- TLS of the client ----------------------------------------------------------------------- */
+
+/* "x-amzn-mtls-..." and "x-amzn-tls-...", with "_" for "-" as well: many targets see no difference.
+ */
+static bool is_tls_fact(struct str name)
+{
+    static const struct str prefixes[] = {STR_INIT("x-amzn-mtls-"), STR_INIT("x-amzn-tls-")};
+    if (name.len < 12 || (name.ptr[0] | 0x20) != 'x' || (name.ptr[2] | 0x20) != 'a') {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++) {
+        size_t at = 0;
+        while (at < prefixes[i].len &&
+               (name.ptr[at] == '_' ? '-' : str_lower_char(name.ptr[at])) == prefixes[i].ptr[at]) {
+            at++;
+        }
+        if (at == prefixes[i].len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_own_name(const struct lb_listener *l, struct str name)
+{
+    for (size_t i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        if (str_equal_nocase(name, l->fact_names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a client itself says of its TLS is never passed on. Returns whether a name was not plain. */
+static bool copy_request_fields(struct h1_writer *w, const struct h1_head *h,
+                                const struct lb_listener *l)
+{
+    bool has_odd = false;
+    for (size_t i = 0; i < h->field_count; i++) {
+        const struct h1_field *f = &h->fields[i];
+        if (f->flags != 0 || (handled_request >> f->name & 1u) != 0) {
+            continue;
+        }
+        struct str name = h1_field_name(h, f);
+        bool is_odd = f->name == H1_OTHER && !is_plain_name(name);
+        bool is_dropped = (f->name == H1_OTHER && is_tls_fact(name)) ||
+                          (l->has_own_names && is_own_name(l, name)) ||
+                          (l->drops_invalid && is_odd);
+        has_odd |= is_odd;
+        if (!is_dropped) {
+            h1_write_parsed_field(w, h, f);
+        }
+    }
+    return has_odd;
+}
+
+static void write_tls_facts(struct h1_writer *w, struct lb_tls *tls, const struct lb_listener *l)
+{
+    const struct lb_tls_facts *facts = lb_tls_facts(tls);
+    for (unsigned i = 0; i < LB_TLS_FACT_COUNT; i++) {
+        if ((l->told_facts >> i & 1) != 0 && facts->values[i].len > 0) {
+            h1_write_field(w, l->fact_names[i], facts->values[i]);
+        }
+    }
+}
+
 enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener *l,
                                    const struct lb_rule *rule, struct h1_writer *ret_writer)
 {
@@ -284,7 +342,7 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     }
     h1_write_raw(w, STR(" HTTP/1.1\r\n"));
     write_host(w, str_is_set(to.host) ? to.host : h1_str(h, h->host), l);
-    if (copy_fields(w, h, handled_request, l->drops_invalid)) {
+    if (copy_request_fields(w, h, l)) {
         lb_count_one(c->worker, c->slot,
                      l->drops_invalid ? LBSTATS_HEADERS_DROPPED : LBSTATS_HEADERS_FORWARDED);
     }
@@ -296,6 +354,9 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     write_trace(w, c->worker, h);
     if (lb_asks_for_trailers(h)) {
         h1_write_raw(w, STR("TE: trailers\r\nConnection: TE\r\n"));
+    }
+    if (l->told_facts != 0 && c->tls != NULL) {
+        write_tls_facts(w, c->tls, l);
     }
     if (h->is_websocket) {
         h1_write_raw(w, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));

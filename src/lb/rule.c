@@ -16,6 +16,33 @@ void lb_addr_bytes(const struct net_addr *addr, uint8_t ret_bytes[16])
     }
 }
 
+bool lb_addr_is_v4(const uint8_t bytes[16])
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(bytes, prefix, sizeof(prefix)) == 0;
+}
+
+bool lb_cidr_read(struct str text, struct lb_cidr *ret)
+{
+    struct str host = text;
+    struct str bits_text = STR_NONE;
+    (void)str_cut(text, '/', &host, &bits_text);
+    struct net_addr addr;
+    if (!net_addr_parse_host(host, 0, &addr) || net_addr_is_unix(&addr)) {
+        return false;
+    }
+    bool is_v6 = addr.any.sa_family == AF_INET6;
+    uint64_t bits_max = is_v6 ? 128 : 32;
+    uint64_t bits = bits_max;
+    if (str_is_set(bits_text) && !str_parse_u64(bits_text, bits_max, &bits)) {
+        return false;
+    }
+    lb_addr_bytes(&addr, ret->bytes);
+    ret->bits = (uint8_t)(is_v6 ? bits : bits + 96);
+    ret->is_v4 = !is_v6;
+    return true;
+}
+
 static bool same(char a, char b, bool ignore_case)
 {
     return ignore_case ? str_lower_char(a) == str_lower_char(b) : a == b;
@@ -143,6 +170,9 @@ static bool query_matches(const struct lb_condition *c, const struct h1_head *he
 bool lb_cidr_has(const struct lb_cidr *cidr, const uint8_t bytes[16])
 {
     size_t whole = cidr->bits / 8;
+    if (cidr->is_v4 != lb_addr_is_v4(bytes)) {
+        return false;
+    }
     if (memcmp(cidr->bytes, bytes, whole) != 0) {
         return false;
     }

@@ -12,6 +12,9 @@ struct regex_scratch;
 
 /* IPv4 as ::ffff:a.b.c.d. Unix sockets: all zero. */
 void lb_addr_bytes(const struct net_addr *addr, uint8_t ret_bytes[16]);
+bool lb_addr_is_v4(const uint8_t bytes[16]);
+/* "10.0.0.0/8", "2001:db8::/32", an address alone. False when it is none. */
+bool lb_cidr_read(struct str text, struct lb_cidr *ret);
 
 struct lb_request_facts {
     const struct h1_head *head;

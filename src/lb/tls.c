@@ -38,6 +38,7 @@ static size_t send_now(struct lb_tls *t, struct str bytes)
         return 0;
     }
     t->error = errno;
+    t->is_mute = true;
     return SIZE_MAX;
 }
 
@@ -70,6 +71,9 @@ static bool send_room(struct lb_tls *t)
     if (bytes.len == 0) {
         return true;
     }
+    if (t->is_mute) {
+        return false;
+    }
     if (t->unsent == NULL) {
         size_t sent = send_now(t, bytes);
         if (sent == SIZE_MAX) {
@@ -79,6 +83,9 @@ static bool send_room(struct lb_tls *t)
     }
     if (bytes.len > 0 && !lb_block_add(room->blocks, &t->unsent, bytes)) {
         t->error = ENOBUFS; /* a peer that makes us talk and does not listen */
+        t->is_mute = true;
+        t->state = LB_TLS_BROKEN;
+        t->owes_end = true;
         return false;
     }
     return true;
@@ -231,10 +238,7 @@ static void leave(struct lb_tls *t)
         CHECK(lb_block_add(room->blocks, &t->kept,
                            str_make(room->in + room->in_at, room->in_end - room->in_at)));
     }
-    if (!send_room(t) && t->state != LB_TLS_BROKEN) {
-        t->state = LB_TLS_BROKEN;
-        t->owes_end = true;
-    }
+    (void)send_room(t); /* who cannot write may still read */
 }
 
 static void note_result(struct lb_tls *t, int result)
@@ -330,7 +334,6 @@ static size_t write_batch(struct lb_tls *t, struct str bytes, bool *ret_is_short
     total = t->room->out_end;
     uint64_t before = t->sent_bytes;
     if (!send_room(t)) {
-        t->state = LB_TLS_BROKEN;
         return SIZE_MAX;
     }
     size_t sent = (size_t)(t->sent_bytes - before);
@@ -346,7 +349,7 @@ static size_t write_batch(struct lb_tls *t, struct str bytes, bool *ret_is_short
 
 ssize_t lb_tls_write(struct lb_tls *t, struct str bytes)
 {
-    if (t->state == LB_TLS_BROKEN || t->state == LB_TLS_SHAKING || !lb_tls_flush(t)) {
+    if (t->is_mute || t->state == LB_TLS_BROKEN || t->state == LB_TLS_SHAKING || !lb_tls_flush(t)) {
         errno = t->state == LB_TLS_SHAKING ? EAGAIN : t->error == 0 ? EPIPE : t->error;
         return -1;
     }
@@ -395,11 +398,19 @@ static void read_on(struct ev_defer *d)
     }
 }
 
+static bool has_more(const struct lb_tls *t)
+{
+    return t->kept != NULL || t->owes_end || (t->state == LB_TLS_OPEN && SSL_pending(t->ssl) > 0);
+}
+
+bool lb_tls_is_quiet(const struct lb_tls *t)
+{
+    return t->state == LB_TLS_OPEN && !t->is_mute && t->unsent == NULL && !has_more(t);
+}
+
 unsigned lb_tls_wants(struct lb_tls *t, unsigned wanted)
 {
-    bool has_more =
-        t->kept != NULL || t->owes_end || (t->state == LB_TLS_OPEN && SSL_pending(t->ssl) > 0);
-    if (has_more && (wanted & EV_READ) != 0) {
+    if (has_more(t) && (wanted & EV_READ) != 0) {
         ev_defer(t->fd->loop, &t->again, read_on);
     }
     return t->unsent == NULL ? wanted : wanted | EV_WRITE;

@@ -26,6 +26,7 @@
 #include <sys/types.h>
 
 typedef struct ssl_st SSL;
+struct ssl_session_st;
 struct lb_client;
 struct lb_tls_site;
 struct lb_tls_certificate;
@@ -56,17 +57,19 @@ struct lb_tls {
     struct ev_defer again;
     struct lb_tls_site *site;                /* the listener's; NULL with a target */
     const struct lb_tls_certificate *chosen; /* the site's; NULL before the ClientHello */
-    struct lb_tls_facts *facts;              /* NULL until asked for */
-    struct lb_block *kept;                   /* ciphertext that was received and not read */
-    struct lb_block *unsent;                 /* ciphertext that the socket has not taken */
-    size_t owed_bytes;                       /* of the caller's bytes: those in `unsent` */
-    size_t receive_max;                      /* what this call may still receive */
-    uint64_t sent_bytes;                     /* ciphertext that the socket took */
-    int error;                               /* errno of LB_TLS_BROKEN */
-    const char *reason;                      /* of OpenSSL; static */
+    struct ssl_session_st **keep; /* where the session with a target goes; NULL: nowhere */
+    struct lb_tls_facts *facts;   /* NULL until asked for */
+    struct lb_block *kept;        /* ciphertext that was received and not read */
+    struct lb_block *unsent;      /* ciphertext that the socket has not taken */
+    size_t owed_bytes;            /* of the caller's bytes: those in `unsent` */
+    size_t receive_max;           /* what this call may still receive */
+    uint64_t sent_bytes;          /* ciphertext that the socket took */
+    int error;                    /* errno of LB_TLS_BROKEN */
+    const char *reason;           /* of OpenSSL; static */
     uint8_t state;
     bool owes_end; /* the end was found behind bytes, and is not reported yet */
     bool has_received;
+    bool is_mute; /* the socket takes nothing any more; what it holds may still be read */
 };
 
 void lb_tls_room_init(struct lb_tls_room *room, struct lb_blocks *blocks);
@@ -94,6 +97,8 @@ static inline bool lb_tls_is_shaking(const struct lb_tls *t)
 {
     return t->state == LB_TLS_SHAKING;
 }
+/* Open, and nothing waits on either side: fit to be kept for later. */
+bool lb_tls_is_quiet(const struct lb_tls *t);
 /* "h2", "http/1.1", or absent when the client named none. */
 struct str lb_tls_alpn(const struct lb_tls *t);
 /* "TLSv1.3", "TLS_AES_128_GCM_SHA256", the name of SNI or absent, the certificate's ARN. */

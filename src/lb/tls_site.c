@@ -7,6 +7,7 @@
 #include "lb/openssl.h"
 #include "lb/tls.h"
 #include "lb/tls_mutual.h"
+#include "lb/tls_target.h"
 #include "tlspol/tlspol.h"
 
 struct make {
@@ -23,6 +24,7 @@ void lb_tls_share_init(struct lb_tls_share *share)
 {
     map_init(&share->sites);
     lb_tls_tickets_init(&share->tickets, clock_mono());
+    share->targets = lb_tls_target_context();
 }
 
 void lb_tls_share_fini(struct lb_tls_share *share)
@@ -30,6 +32,7 @@ void lb_tls_share_fini(struct lb_tls_share *share)
     CHECK(share->sites.count == 0);
     map_fini(&share->sites);
     lb_tls_tickets_fini(&share->tickets);
+    SSL_CTX_free(share->targets);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */

@@ -53,6 +53,7 @@ struct lb_tls_site {
 struct lb_tls_share {
     struct map sites; /* key -> struct lb_tls_site */
     struct lb_tls_tickets tickets;
+    SSL_CTX *targets; /* what connections to targets begin with */
 };
 
 void lb_tls_share_init(struct lb_tls_share *share);

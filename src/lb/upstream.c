@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/tls_site.h"
+#include "lb/tls_target.h"
 #include "lb/tunnel.h"
 #include "net/socket.h"
 
@@ -53,10 +55,12 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
         pool->last_idle = DUR_US(0);
+        lb_tls_session_drop(&pool->session);
     }
     pool->peer = t->peer; /* also when it was gone for a version or two */
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
+    pool->is_tls = g->is_tls;
     pool->closes_tunnels = t->is_draining && g->closes_websockets;
 }
 
@@ -176,7 +180,8 @@ void lb_upstream_release(struct lb_upstream *u, bool may_stay)
     }
     bool is_wanted = pool->version == u->worker->conf->version && !pool->is_draining &&
                      pool->idle_count < LB_IDLE_UPSTREAMS_MAX && !u->worker->is_stopping;
-    if (!may_stay || !is_wanted || u->is_dead) {
+    bool is_usable = u->tls == NULL || lb_tls_is_quiet(u->tls);
+    if (!may_stay || !is_wanted || !is_usable || u->is_dead) {
         lb_upstream_close(u);
         return;
     }
@@ -200,6 +205,15 @@ struct lb_upstream *lb_upstream_take(struct lb_worker *w)
     return u;
 }
 
+static void close_tls(struct lb_upstream *u)
+{
+    if (u->tls != NULL && ev_fd_is_open(&u->fd)) {
+        lb_tls_close(u->tls);
+    }
+    lb_tls_free(u->tls);
+    u->tls = NULL;
+}
+
 void lb_upstream_close(struct lb_upstream *u)
 {
     if (u->is_dead) {
@@ -214,6 +228,7 @@ void lb_upstream_close(struct lb_upstream *u)
         u->pool->idle_count--;
     }
     u->is_dead = true;
+    close_tls(u);
     ev_fd_close(&u->fd);
     if (u->parked_fd >= 0) {
         (void)close(u->parked_fd);
@@ -282,8 +297,13 @@ bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh)
     u->idle_max = ex->listener->idle_timeout;
     u->exchange = ex;
     ex->upstream = u;
-    ex->upstream_sent_before = u->sent_bytes;
+    ex->upstream_sent_before = lb_upstream_sent(u);
     return true;
+}
+
+uint64_t lb_upstream_sent(const struct lb_upstream *u)
+{
+    return u->tls == NULL ? u->sent_bytes : u->tls->sent_bytes;
 }
 
 uint64_t lb_upstream_acked_bytes(const struct lb_upstream *u)
@@ -305,7 +325,7 @@ bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before)
         return u->is_refused || u->stream_id == 0;
     }
     /* What the other kernel has not acknowledged, its process has not read. */
-    return u->sent_bytes == sent_before || lb_upstream_acked_bytes(u) <= sent_before;
+    return lb_upstream_sent(u) == sent_before || lb_upstream_acked_bytes(u) <= sent_before;
 }
 
 static void fail(struct lb_upstream *u, enum lb_failure why)
@@ -360,8 +380,11 @@ void lb_upstream_arm(struct lb_upstream *u)
     if (is_client_behind(u)) {
         wanted = 0; /* the client is slow: its window becomes the target's */
     }
-    if (u->is_connecting || (ex != NULL && lb_block_waiting(ex->out) > 0)) {
+    if ((u->is_connecting && u->tls == NULL) || (ex != NULL && lb_block_waiting(ex->out) > 0)) {
         wanted |= EV_WRITE;
+    }
+    if (u->tls != NULL) {
+        wanted = lb_tls_wants(u->tls, wanted);
     }
     ev_fd_want(&u->fd, wanted);
 }
@@ -373,19 +396,58 @@ void lb_upstream_wait(struct lb_upstream *u, dur_t at_most)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static void on_connected(struct lb_upstream *u)
+static void start_tls(struct lb_upstream *u)
+{
+    struct lb_worker *w = u->worker;
+    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, &u->pool->session);
+    lb_upstream_wait(u, LB_TLS_HANDSHAKE_TIMEOUT);
+}
+
+static void shake(struct lb_upstream *u)
 {
     struct lb_exchange *ex = u->exchange;
-    if (net_dial_result(u->fd.fd) != 0) {
+    enum lb_tls_step step = lb_tls_handshake(u->tls);
+    if (step == LB_TLS_FAILED) {
+        fail(u, LB_FAIL_TLS);
+    } else if (step == LB_TLS_MORE) {
+        lb_upstream_arm(u);
+    } else {
+        u->is_connecting = false;
+        ex->upstream_sent_before = lb_upstream_sent(u);
+        lb_exchange_send(ex);
+    }
+}
+
+static void on_connected(struct lb_upstream *u)
+{
+    if (u->tls == NULL && net_dial_result(u->fd.fd) != 0) {
         fail(u, LB_FAIL_REFUSED);
         return;
     }
+    if (u->pool->is_tls) {
+        if (u->tls == NULL) {
+            start_tls(u);
+        }
+        shake(u);
+        return;
+    }
     u->is_connecting = false;
-    lb_exchange_send(ex);
+    lb_exchange_send(u->exchange);
+}
+
+/* Tickets and new keys of TLS come when they come; anything else is an end. */
+static bool is_only_talk(struct lb_upstream *u)
+{
+    return u->tls != NULL && lb_tls_read(u->tls, lb_read_at(u->worker), LB_READ_BYTES_MAX) < 0 &&
+           errno == EAGAIN;
 }
 
 static void on_idle_event(struct lb_upstream *u)
 {
+    if (is_only_talk(u)) {
+        lb_upstream_arm(u);
+        return;
+    }
     /* It closes, or it says something that nobody asked for. */
     learn(u->pool, mono_since(ev_now(&u->worker->loop), u->idle_since));
     lb_upstream_close(u);
@@ -402,6 +464,11 @@ static void on_upstream(struct ev_fd *fd, unsigned ready)
     if (u->is_connecting) {
         on_connected(u);
         return;
+    }
+    if (u->tls != NULL && (ready & EV_WRITE) != 0) {
+        /* a failure shows when the exchange writes or reads */
+        (void)lb_tls_flush(u->tls);
+        ready &= lb_block_waiting(ex->out) > 0 ? ~0u : ~(unsigned)EV_WRITE;
     }
     if ((ready & EV_BROKEN) != 0 && is_client_behind(u)) {
         park(u);
@@ -429,7 +496,7 @@ static void on_timer(struct ev_timer *t)
     if (ex == NULL) {
         u->carries != NULL ? lb_link_timeout(u->carries) : lb_upstream_close(u);
     } else if (u->is_connecting) {
-        fail(u, LB_FAIL_CONNECT_TIMEOUT);
+        fail(u, u->tls == NULL ? LB_FAIL_CONNECT_TIMEOUT : LB_FAIL_TLS_TIMEOUT);
     } else if (ex->is_tunnel || lb_block_waiting(ex->client->back) > 0 || !ex->request.is_done) {
         lb_upstream_wait(u, ex->listener->idle_timeout); /* the client's time counts */
     } else {

@@ -7,6 +7,7 @@
 #include "lb/affinity.h"
 #include "lb/control.h"
 #include "lb/h2.h"
+#include "lb/tls_target.h"
 #include "regex/regex.h"
 
 #include <sched.h>
@@ -75,9 +76,9 @@ struct str lb_worker_date(struct lb_worker *w)
     return str_of(w->date_text);
 }
 
-struct str lb_worker_expires(struct lb_worker *w)
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms)
 {
-    int64_t now_s = clock_wall().us / 1000000;
+    int64_t now_s = now_ms / 1000;
     if (now_s != w->expires_s) {
         w->expires_s = now_s;
         write_date(now_s + LB_STICKY_SECONDS_MAX, w->expires_text);
@@ -155,7 +156,10 @@ static void on_wake(struct ev_wake *wake)
     struct lb_worker *w = CONTAINER_OF(wake, struct lb_worker, wake);
     struct lb_conf *newest = atomic_load_explicit(&w->lb->conf, memory_order_acquire);
     if (newest != w->conf && newest != NULL) {
+        mono_t began = clock_mono();
         adopt(w, newest);
+        atomic_store_explicit(&w->adopt_us, (uint64_t)mono_since(clock_mono(), began).us,
+                              memory_order_relaxed);
         atomic_store_explicit(&w->seen_version, newest->version, memory_order_release);
         ev_wake_up(&w->lb->wake);
     } else if (newest != NULL) {
@@ -225,10 +229,11 @@ static void free_worker(struct lb_worker *w)
     LIST_FOR (c, &w->free_clients, struct lb_client, node) {
         mem_free(c);
     }
-    LIST_FOR (a, &w->free_affinities, struct lb_affinity, node) {
-        mem_free(a);
-    }
+    lb_affinities_free(w);
     for (uint32_t i = 0; i < w->pool_count; i++) {
+        if (w->pools[i] != NULL) {
+            lb_tls_session_drop(&w->pools[i]->session);
+        }
         mem_free(w->pools[i]);
     }
     lb_cookies_fini(&w->cookies);
@@ -263,6 +268,7 @@ static void init_lists(struct lb_worker *w)
     list_init(&w->free_upstreams);
     list_init(&w->free_exchanges);
     list_init(&w->free_affinities);
+    list_init(&w->affinities);
 }
 
 enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint32_t id)

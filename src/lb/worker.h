@@ -51,6 +51,8 @@ struct lb_pool {
     /* Learned: the target closes idle connections after about this long. */
     dur_t learned_idle; /* 0: not known */
     dur_t last_idle;    /* how old the last one was that it closed */
+    bool is_tls;
+    struct ssl_session_st *session; /* the newest with this target; NULL: none */
 };
 
 struct lb_upstream {
@@ -130,6 +132,7 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
+    bool awaits_proxy; /* its first bytes are a PROXY header */
     bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
@@ -230,6 +233,7 @@ struct lb_worker {
     struct list free_upstreams;
     struct list free_exchanges;
     struct list free_affinities;
+    struct list affinities; /* of lb_affinities, which hold them */
     struct lb_cookies cookies;
     struct ev_defer sweep;
     struct ev_timer stop_timer;
@@ -248,6 +252,7 @@ struct lb_worker {
     mono_t stop_began;
     /* shared with the control thread */
     atomic_uint_least64_t seen_version;
+    atomic_uint_least64_t adopt_us; /* how long it took to go over to that version */
     atomic_bool is_stopped;
     struct h1_head request_head; /* the one that is being read */
     struct h1_head response_head;
@@ -291,10 +296,10 @@ void lb_stream_arm(struct lb_stream *s);
 void lb_stream_resume(struct lb_stream *s);
 void lb_stream_finish(struct lb_stream *s);
 void lb_stream_close(struct lb_stream *s);
-/* All of the request was read. */
-bool lb_stream_has_ended(const struct lb_stream *s);
-/* Of the request; NULL when there are none. The caller gives them back. */
-struct lb_block *lb_stream_take_trailers(struct lb_stream *s);
+/* The end of the client's stream is the end of the request's body, and it is here. */
+bool lb_stream_ends_body(const struct lb_exchange *ex);
+/* Then: what remains to be sent of the body, static or in `room` (as for lb_trailers_tail). */
+struct str lb_stream_end_body(struct lb_exchange *ex, char *room);
 
 /* h2_back.c: a connection to a target, and its streams as upstream.c does it for connections */
 bool lb_link_open(struct lb_exchange *ex, bool is_fresh);
@@ -351,7 +356,7 @@ uint64_t lb_worker_random(struct lb_worker *w);
 /* "Fri, 20 Nov 2026 16:24:07 GMT" */
 struct str lb_worker_date(struct lb_worker *w);
 /* The same seven days from now: what ALB's cookies carry. */
-struct str lb_worker_expires(struct lb_worker *w);
+struct str lb_worker_expires(struct lb_worker *w, int64_t now_ms);
 
 /* accept.c */
 void lb_listenings_adopt(struct lb_worker *w);
@@ -429,6 +434,8 @@ void lb_exchange_end_tunnel(struct lb_exchange *ex);
 enum lb_failure {
     LB_FAIL_REFUSED,         /* no connection came about */
     LB_FAIL_CONNECT_TIMEOUT, /* after LB_CONNECT_TIMEOUT */
+    LB_FAIL_TLS,             /* the handshake failed */
+    LB_FAIL_TLS_TIMEOUT,     /* after LB_TLS_HANDSHAKE_TIMEOUT */
     LB_FAIL_UNSENT,          /* closed, and nothing of the request had arrived */
     LB_FAIL_CLOSED,          /* closed before the response's head was complete */
     LB_FAIL_MALFORMED,
@@ -456,6 +463,8 @@ void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);
 void lb_upstream_arm(struct lb_upstream *u);
 void lb_upstream_wait(struct lb_upstream *u, dur_t at_most);
+/* Bytes that left for the target; of TLS those on the wire. */
+uint64_t lb_upstream_sent(const struct lb_upstream *u);
 /* Nothing of what the present try sent has reached the target. */
 bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before);
 /* The pool of a peer of the current configuration. */

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "gen/lbconf.h"
-#include "lb/lb.h"
+#include "lb/control.h"
 #include "net/socket.h"
 #include "shape/walk.h"
 #include "stats/lbstats.h"
@@ -27,10 +27,26 @@ struct box {
     struct lb_report report;
     mono_t published_at; /* when the newest snapshot was ready to be given to the workers */
     struct buf line;
+    mono_t began; /* the newest publishing */
+    dur_t built;  /* how long the control thread was busy with it */
 };
+
+/* What the swap cost: the control thread, until the last worker said so, the slowest worker. */
+static void print_swap(const struct box *box)
+{
+    uint64_t adopt_us = 0;
+    for (size_t i = 0; i < box->lb->worker_count; i++) {
+        uint64_t us = atomic_load(&box->lb->workers[i].adopt_us);
+        adopt_us = us > adopt_us ? us : adopt_us;
+    }
+    printf("{\"swap\":{\"buildUs\":%lld,\"publishedUs\":%lld,\"adoptUs\":%llu}}\n",
+           (long long)box->built.us, (long long)mono_since(clock_mono(), box->began).us,
+           (unsigned long long)adopt_us);
+}
 
 static void published(void *self, uint64_t version)
 {
+    print_swap(self);
     struct box *box = self;
     long long took_us = (long long)mono_since(clock_mono(), box->published_at).us;
     printf("{\"published\":%llu,\"tookUs\":%lld}\n", (unsigned long long)version, took_us);
@@ -126,11 +142,17 @@ static void publish(struct box *box, struct str line)
     struct lbconf_snapshot snapshot = {0};
     enum err e = shape_json_decode(&op, &shape_lbconf_snapshot, line, SHAPE_LENIENT, &snapshot);
     if (e == ERR_OK) {
+        box->began = clock_mono();
         box->published_at = clock_mono();
         e = lb_publish(&op, box->lb, &snapshot);
+        box->built = mono_since(clock_mono(), box->began);
     }
     if (e != ERR_OK) {
-        printf("{\"refused\":\"%s\"}\n", op.note.text);
+        printf("{\"refused\":\"");
+        for (const char *c = op.note.text; *c != '\0'; c++) {
+            printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+        }
+        printf("\"}\n");
     }
 }
 

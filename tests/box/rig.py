@@ -44,7 +44,7 @@ class Box:
             try:
                 event = self.events.get(timeout=max(left, 0.001))
             except queue.Empty:
-                raise AssertionError(f"no event \"{key}\" within {timeout_s} s; seen: {self.kept}") from None
+                raise AssertionError(f"no event \"{key}\" within {timeout_s} s; seen: {self.kept[-5:]}") from None
             if key in event and match(event[key]):
                 self.last = event
                 return event[key]

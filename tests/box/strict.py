@@ -4,7 +4,8 @@ import re
 
 REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[^\x00-\x20\x7f#]*|\*) HTTP/1\.1")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?((?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?)")
-LOOKALIKE = re.compile(rb"(?i)(transfer.?.?encod..?g|content.?.?length)")
+LOOKALIKE = re.compile(rb"(?i)[^a-z0-9]*(transfer[^a-z0-9]*encoding|content[^a-z0-9]*length)[^a-z0-9]*")
+HOST = re.compile(rb"[\w.~%!$&'()*+;=:\[\]-]+")  # reg-name of RFC 3986 without the comma
 CHUNK = re.compile(rb"([1-9a-f][0-9a-f]{0,14})\r\n")
 HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"http2-settings"}
 
@@ -63,7 +64,7 @@ def read_request(data, allows_websocket=True):
     fields = read_fields(lines[1:])
     names = [name for name, _ in fields]
     known = dict(fields)
-    need(names.count(b"host") == 1 and re.fullmatch(rb"[\w.:\[\]-]+", known[b"host"]), f"Host {known.get(b'host')!r}")
+    need(names.count(b"host") == 1 and HOST.fullmatch(known[b"host"]), f"Host {known.get(b'host')!r}")
     is_websocket = known.get(b"upgrade") == b"websocket" and known.get(b"connection") == b"upgrade" and allows_websocket
     need(is_websocket or not HOP & set(names), f"a field of the connection: {names}")
     need(names.count(b"content-length") + names.count(b"transfer-encoding") <= 1, "two framings")

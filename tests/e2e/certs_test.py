@@ -3,8 +3,9 @@
 stores, and certificates that an authority issues and renews over ACME (RFC 8555)."""
 import collections, pathlib, re, socket, tempfile, threading
 
+from acme_server import AcmeServer
 from pki import Authority, new_key, openssl
-from rig import ACCOUNT, REGION, Engine, run_tests, wait_until
+from rig import ACCOUNT, REGION, Engine, http_get, run_tests, wait_until
 
 
 class Bench:
@@ -249,15 +250,8 @@ def test_a_re_import_under_load_swaps_the_certificate_and_fails_nobody(b):
     for role in ("lb", "control"):
         b.engine.kill_role(role)
         wait_until(f"served again after {role}", lambda: hello(*where) == expected[-1], timeout_s=60)
-    wait_until("the API answers", lambda: lb_is_there(b, lb))
+    wait_until("the API answers", lambda: api_says(b.elb.describe_load_balancers))
     b.elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
-
-
-def lb_is_there(b, lb):
-    try:
-        return b.elb.describe_load_balancers(LoadBalancerArns=[lb["LoadBalancerArn"]])["LoadBalancers"]
-    except Exception:
-        return None
 
 
 def test_trust_stores_come_from_the_folder_that_stands_for_s3(b):
@@ -325,9 +319,145 @@ def test_trust_stores_come_from_the_folder_that_stands_for_s3(b):
     b.elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
 
 
+def status_of(b, arn):
+    return b.acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
+
+
+def test_a_requested_certificate_of_the_local_authority_is_issued_at_once(b):
+    arn = b.acm.request_certificate(DomainName="*.local.example.com", SubjectAlternativeNames=["local.example.com"],
+                                    ValidationMethod="DNS", KeyAlgorithm="EC_prime256v1", IdempotencyToken="once",
+                                    Options={"Export": "ENABLED"},
+                                    Tags=[{"Key": "hitless.issuer", "Value": "local"}])["CertificateArn"]
+    wait_until("issued", lambda: status_of(b, arn) == "ISSUED")
+    told = b.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    assert told["Type"] == "AMAZON_ISSUED" and told["DomainName"] == "*.local.example.com", told
+    assert [v["ValidationStatus"] for v in told["DomainValidationOptions"]] == ["SUCCESS", "SUCCESS"], told
+    assert told["DomainValidationOptions"][0]["ResourceRecord"]["Type"] == "CNAME", told
+    again = b.acm.request_certificate(DomainName="*.local.example.com", SubjectAlternativeNames=["local.example.com"],
+                                      IdempotencyToken="once", Tags=[{"Key": "hitless.issuer", "Value": "local"}])
+    assert again["CertificateArn"] == arn, again
+    got = b.acm.get_certificate(CertificateArn=arn)
+    leaf, key = b.folder / "local.pem", b.folder / "local.key"
+    leaf.write_text(got["Certificate"])
+    openssl("verify", "-CAfile", b.engine.state / "local-ca.pem", leaf)
+    out = b.acm.export_certificate(CertificateArn=arn, Passphrase=b"open sesame")
+    key.write_text(out["PrivateKey"])
+    assert openssl("pkey", "-in", key, "-passin", "pass:open sesame", "-pubout") == \
+        openssl("x509", "-in", leaf, "-noout", "-pubkey")
+    serial = told["Serial"]
+    b.acm.renew_certificate(CertificateArn=arn)
+    wait_until("renewed", lambda: b.acm.describe_certificate(CertificateArn=arn)["Certificate"]["Serial"] != serial)
+    told = b.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    assert told["RenewalSummary"]["RenewalStatus"] == "SUCCESS", told
+    refused(lambda: b.acm.request_certificate(DomainName="not a domain"), "ValidationException")
+    refused(lambda: b.acm.request_certificate(DomainName="a.example.com", ValidationMethod="EMAIL"), "ValidationException")
+    refused(lambda: b.acm.request_certificate(DomainName="*.example.com", ValidationMethod="DNS"),
+            "InvalidDomainValidationOptionsException", "wildcard")
+    refused(lambda: b.acm.resend_validation_email(CertificateArn=arn, Domain="local.example.com",
+                                                  ValidationDomain="example.com"), "InvalidStateException")
+    b.acm.delete_certificate(CertificateArn=arn)
+
+
+class AcmeBench(Bench):
+    """An engine whose requested certificates come from an ACME server, which asks port 8080 of the load balancer."""
+
+    def __init__(self, **options):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hitless-acme-"))
+        self.address = "127.0.0.1"
+        self.server = AcmeServer(self.folder, lambda name: (self.address, 8080), **options)
+        self.root = self.server.authority
+        self.engine = Engine(time_scale=60, env={
+            "HITLESS_ACME_DIRECTORY": self.server.url + "/directory", "HITLESS_ACME_CONTACT": "ops@example.com",
+            "HITLESS_ACME_CA_FILE": str(self.server.ca_file)})
+        self.acm, self.elb = self.engine.client("acm"), self.engine.client("elbv2")
+        self.lb = self.load_balancer("acme")
+        self.address = self.lb["DNSName"]
+        self.elb.create_listener(LoadBalancerArn=self.lb["LoadBalancerArn"], Protocol="HTTP", Port=8080, DefaultActions=FIXED)
+
+    def request(self, *names):
+        return self.acm.request_certificate(DomainName=names[0], SubjectAlternativeNames=list(names), ValidationMethod="DNS",
+                                            KeyAlgorithm="EC_prime256v1")["CertificateArn"]
+
+    def close(self):
+        super().close()
+        self.server.close()
+
+
+def serial_of(b, arn):
+    return b.acm.describe_certificate(CertificateArn=arn)["Certificate"].get("Serial", "").replace(":", "").upper()
+
+
+def test_acme_issues_over_the_listener_and_renews_under_load(_):
+    b = AcmeBench(lifetime_s=12, bad_nonce_every=4)
+    try:
+        arn = b.request("shop.example.com", "www.shop.example.com")
+        wait_until("issued", lambda: status_of(b, arn) == "ISSUED")
+        first = b.server.issued[0]
+        assert serial_of(b, arn) == first, (serial_of(b, arn), first)
+        contacts = [a["contact"] for a in b.server.accounts.values()]
+        assert contacts == [["mailto:ops@example.com"]], contacts
+        b.elb.create_listener(LoadBalancerArn=b.lb["LoadBalancerArn"], Protocol="HTTPS", Port=8443, DefaultActions=FIXED,
+                              Certificates=[{"CertificateArn": arn}])
+        where = (b.lb["DNSName"], 8443, "www.shop.example.com", b.root.path)
+        wait_until("the listener answers", lambda: hello(*where))
+        visitors = Visitors(*where, count=2)
+        b.engine.kill_role("control")  # the renewal is found again in the store
+        wait_until("renewed", lambda: len(b.server.issued) > 1 and visitors.serials[b.server.issued[1]] > 0, timeout_s=60)
+        visitors.stop()
+        assert not visitors.failures, visitors.failures[:3]
+        assert len(b.server.accounts) == 1, b.server.accounts
+        assert {kind for kind, _ in b.server.refusals} == {"badNonce"}, b.server.refusals
+        path = "/.well-known/acme-challenge/" + next(iter(b.server.authorizations.values()))["token"]
+        wait_until("challenges are gone", lambda: http_get((b.lb["DNSName"], 8080), path).body == "hello")
+        refused(lambda: b.acm.delete_certificate(CertificateArn=arn), "ResourceInUseException")
+    finally:
+        b.close()
+
+
+def test_acme_goes_on_after_refusals_an_outage_and_a_kill(_):
+    b = AcmeBench()
+    try:
+        b.server.rejects.add("evil.example.com")
+        evil = b.request("evil.example.com")
+        wait_until("refused for good", lambda: status_of(b, evil) == "FAILED")
+        assert b.acm.describe_certificate(CertificateArn=evil)["Certificate"]["FailureReason"] == "DOMAIN_NOT_ALLOWED"
+
+        b.server.rate_limits = 1
+        arn = b.request("patient.example.com")
+        wait_until("asked to wait", lambda: ("rateLimited", "too many orders") in b.server.refusals)
+        assert status_of(b, arn) == "PENDING_VALIDATION"
+        b.server.is_down = True
+        b.engine.kill_role("control")
+        wait_until("tried in vain", lambda: any(kind == "serverInternal" for kind, _ in b.server.refusals), timeout_s=60)
+        b.server.is_down = False
+        wait_until("issued", lambda: api_says(lambda: status_of(b, arn)) == "ISSUED", timeout_s=60)
+
+        address, b.address = b.address, "127.77.255.254"  # nobody answers there: the challenge fails
+        lost = b.request("lost.example.com")
+        wait_until("not proved", lambda: any(a["status"] == "invalid" for a in b.server.authorizations.values()))
+        b.address = address
+        wait_until("proved with the next order", lambda: status_of(b, lost) == "ISSUED", timeout_s=60)
+        text = b.engine.log_path.read_text()
+        assert "is not issued: the authority says that the answer to its challenge is not valid" in text, text[-2000:]
+        assert "PRIVATE KEY" not in text
+    finally:
+        b.close()
+
+
+def api_says(call):
+    """None while the control process is away."""
+    try:
+        return call()
+    except Exception:
+        return None
+
+
 if __name__ == "__main__":
     run_tests([test_the_aws_cli_imports_and_describes_a_certificate, test_what_acm_refuses_to_import,
                test_the_private_key_is_nowhere_in_clear, test_https_listeners_have_certificates_that_exist,
                test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay,
                test_trust_stores_come_from_the_folder_that_stands_for_s3,
-               test_a_re_import_under_load_swaps_the_certificate_and_fails_nobody], Bench)
+               test_a_re_import_under_load_swaps_the_certificate_and_fails_nobody,
+               test_a_requested_certificate_of_the_local_authority_is_issued_at_once,
+               test_acme_issues_over_the_listener_and_renews_under_load,
+               test_acme_goes_on_after_refusals_an_outage_and_a_kill], Bench)

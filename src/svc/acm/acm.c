@@ -3,26 +3,51 @@
 #include "svc/acm/acm.h"
 
 #include "base/mem.h"
+#include "svc/acm/machine.h"
 #include "svc/acm/service.h"
 
 enum err acm_open(struct op *op, const struct acm_config *config, struct acm **ret_acm)
 {
-    (void)op;
     struct acm *acm = MEM_NEW(struct acm);
     arena_init(&acm->arena);
     acm->config = *config;
     acm->config.account = arena_str(&acm->arena, config->account);
+    acm->config.state = arena_str(&acm->arena, config->state);
+    acm->config.acme.directory = arena_str(&acm->arena, config->acme.directory);
+    acm->config.acme.contact = arena_str(&acm->arena, config->acme.contact);
+    acm->config.acme.ca_file = arena_str(&acm->arena, config->acme.ca_file);
+    if (str_is_set(acm->config.acme.directory)) {
+        enum err result = acme_open(op, acm, &acm->acme);
+        if (result != ERR_OK) {
+            acm_close(acm);
+            return result;
+        }
+    }
     *ret_acm = acm;
     return ERR_OK;
 }
 
 void acm_start(struct acm *acm)
 {
-    (void)acm;
+    acm->is_started = true;
+    acm_turn_soon(acm);
+}
+
+void acm_published(struct acm *acm)
+{
+    if (acm->acme != NULL) {
+        acm_turn_soon(acm);
+    }
 }
 
 void acm_close(struct acm *acm)
 {
+    acm->is_started = false;
+    if (acm->turn.run != NULL) {
+        ev_defer_cancel(&acm->turn);
+    }
+    ev_timer_stop(&acm->timer);
+    acme_close(acm->acme);
     arena_fini(&acm->arena);
     mem_wipe(acm, sizeof(*acm));
 }
@@ -69,10 +94,7 @@ static enum err check(void *self, struct op *op, struct str arn)
 
 static enum err list_challenges(void *self, struct op *op, struct port_challenges *ret)
 {
-    (void)self;
-    (void)op;
-    *ret = (struct port_challenges){0};
-    return ERR_OK;
+    return acm_list_challenges(op, self, ret);
 }
 
 struct port_certificates acm_port_certificates(struct acm *acm)
@@ -83,6 +105,8 @@ struct port_certificates acm_port_certificates(struct acm *acm)
 
 const struct acm_handlers acm_handlers = {
     .import_certificate = acm_do_import_certificate,
+    .request_certificate = acm_do_request_certificate,
+    .renew_certificate = acm_do_renew_certificate,
     .describe_certificate = acm_do_describe_certificate,
     .get_certificate = acm_do_get_certificate,
     .list_certificates = acm_do_list_certificates,

@@ -3,6 +3,7 @@
 #include "base/rand.h"
 #include "crypt/envelope.h"
 #include "svc/acm/limits.h"
+#include "svc/acm/machine.h"
 #include "svc/acm/service.h"
 #include "svc/common/arn.h"
 
@@ -72,6 +73,7 @@ enum err acm_put(struct op *op, struct acm *acm, const struct engine_acm_certifi
 enum err acm_remove(struct op *op, struct acm *acm, struct str arn)
 {
     TRY(store_remove(op, acm->config.store, &acm_kind_certificate, arn));
+    TRY(store_remove(op, acm->config.store, &acm_kind_order, arn));
     store_after_commit(acm->config.store, tell, acm, arn);
     return ERR_OK;
 }

@@ -9,9 +9,16 @@
 #include "svc/acm/acm.h"
 #include "svc/common/tags.h"
 
+struct acme;
+
 struct acm {
     struct acm_config config;
     struct arena arena; /* of the configuration's texts */
+    bool is_started;
+    struct ev_defer turn;
+    struct ev_timer timer;
+    wall_t renewals_due; /* when to look for them again */
+    struct acme *acme;   /* NULL without an authority outside */
 };
 
 extern const struct store_kind acm_kind_certificate;
@@ -51,6 +58,8 @@ enum acm_certificate_status acm_status_now(const struct op *op,
                             struct acm_##name_##_out *ret)
 
 ACM_OPERATION(import_certificate);
+ACM_OPERATION(request_certificate);
+ACM_OPERATION(renew_certificate);
 ACM_OPERATION(describe_certificate);
 ACM_OPERATION(get_certificate);
 ACM_OPERATION(list_certificates);

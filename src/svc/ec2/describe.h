@@ -12,10 +12,11 @@ enum err ec2_describe_vpc_attribute(struct op *op, struct ec2 *ec2,
 enum err ec2_describe_subnets(struct op *op, struct ec2 *ec2,
                               const struct ec2_describe_subnets_in *in,
                               struct ec2_describe_subnets_out *ret);
-/* groups.c */
+/* security_groups.c */
 enum err ec2_describe_security_groups(struct op *op, struct ec2 *ec2,
                                       const struct ec2_describe_security_groups_in *in,
                                       struct ec2_describe_security_groups_out *ret);
+/* acls.c */
 enum err ec2_describe_network_acls(struct op *op, struct ec2 *ec2,
                                    const struct ec2_describe_network_acls_in *in,
                                    struct ec2_describe_network_acls_out *ret);

@@ -53,7 +53,7 @@ static bool has_match(const struct ec2_value_string_list *patterns, struct str v
 static enum err filter_one(struct op *op, const struct ec2_filter *filter,
                            const struct ec2_facts *facts, bool *ret_holds)
 {
-    /* nothing here has tags */
+    /* what has no tags has none that match */
     bool is_known = str_starts_with(filter->name, STR("tag:")) || STR_IS(filter->name, "tag-key") ||
                     STR_IS(filter->name, "tag-value");
     bool holds = false;

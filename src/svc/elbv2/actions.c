@@ -4,6 +4,7 @@
 #include "svc/elbv2/attributes.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/state.h"
 
 #define FIXED_BODY_BYTES_MAX 1024
 
@@ -133,6 +134,48 @@ static enum err check_group_stickiness(struct op *op, struct elbv2 *e, struct st
             "You must enable stickiness at the target group level for a rule that has "
             "several target groups, because target group '%.*s' has stickiness enabled",
             STR_ARG(arn));
+    }
+    return ERR_OK;
+}
+
+static enum err check_sticky_actions(struct op *op, const struct elbv2_actions *actions,
+                                     struct str from_arn)
+{
+    const struct elbv2_action *forward = elbv2_find_forward(actions);
+    const struct elbv2_forward_action_config *config =
+        forward == NULL ? NULL : forward->forward_config;
+    if (config == NULL || config->target_groups.count < 2) {
+        return ERR_OK;
+    }
+    const struct elbv2_target_group_stickiness_config *sticky =
+        config->target_group_stickiness_config;
+    if (sticky != NULL && OPT_OR(sticky->enabled, false)) {
+        return ERR_OK;
+    }
+    return op_fail_as(op, ERR_INPUT, &elbv2_error_invalid_configuration_request_exception,
+                      "This target group appears behind a rule with group stickiness disabled "
+                      "(%.*s). You must enable group stickiness before enabling target stickiness",
+                      STR_ARG(from_arn));
+}
+
+enum err elbv2_check_sticky_rules(struct op *op, struct elbv2 *e, struct str group_arn)
+{
+    struct store_items references = {0};
+    TRY(store_list(op, e->store, &elbv2_kind_reference, &(struct store_range){.parent = group_arn},
+                   &references));
+    for (size_t i = 0; i < references.count; i++) {
+        struct str group = STR_NONE;
+        struct str from = STR_NONE;
+        (void)str_cut(references.items[i].key, '\n', &group, &from);
+        if (elbv2_read_arn(op, from).resource == ELBV2_RULE) {
+            struct elbv2_rule rule = {0};
+            TRY(elbv2_get_rule(op, e, from, &rule));
+            TRY(check_sticky_actions(op, &rule.actions, from));
+        } else {
+            struct elbv2_listener listener = {0};
+            TRY(elbv2_get_listener(op, e, from, &listener));
+            TRY(check_sticky_actions(op, &listener.default_actions, from));
+        }
     }
     return ERR_OK;
 }

@@ -26,4 +26,8 @@ struct elbv2_action elbv2_forward_action(struct arena *a,
 struct elbv2_action *elbv2_find_forward(const struct elbv2_actions *actions);
 
 /* "HTTP": AWS's name of a protocol. */
+/* Before a group is made sticky: no rule sends requests to it and to others without keeping clients
+ * in their group. */
+enum err elbv2_check_sticky_rules(struct op *op, struct elbv2 *e, struct str group_arn);
+
 const char *elbv2_protocol_name(enum elbv2_protocol_enum protocol);

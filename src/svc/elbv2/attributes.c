@@ -1,6 +1,7 @@
 #include "svc/elbv2/attributes.h"
 
 #include "base/check.h"
+#include "svc/elbv2/actions.h"
 #include "svc/elbv2/conditions.h"
 #include "svc/elbv2/rows.h"
 
@@ -61,7 +62,8 @@ struct elbv2_attribute_owner elbv2_owner_of_load_balancer(const struct elbv2_loa
 
 struct elbv2_attribute_owner elbv2_owner_of_group(const struct elbv2_target_group *group)
 {
-    struct elbv2_attribute_owner owner = {.noun = "Target group"};
+    struct elbv2_attribute_owner owner = {.noun = "Target group",
+                                          .protocol = elbv2_protocol_name(group->protocol)};
     bool is_web =
         group->protocol == ELBV2_PROTOCOL_ENUM_HTTP || group->protocol == ELBV2_PROTOCOL_ENUM_HTTPS;
     if (group->target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA) {
@@ -74,7 +76,8 @@ struct elbv2_attribute_owner elbv2_owner_of_group(const struct elbv2_target_grou
 
 struct elbv2_attribute_owner elbv2_owner_of_listener(const struct elbv2_listener *listener)
 {
-    struct elbv2_attribute_owner owner = {.sets = TRANSPORT, .noun = "Listener"};
+    struct elbv2_attribute_owner owner = {
+        .sets = TRANSPORT, .noun = "Listener", .protocol = elbv2_protocol_name(listener->protocol)};
     if (listener->protocol == ELBV2_PROTOCOL_ENUM_HTTP) {
         owner.sets = PLAIN;
     }
@@ -305,18 +308,43 @@ static enum err check_balancing(struct op *op, struct elbv2_attribute_owner owne
                              STR_ARG(slow_start));
     }
     if (is_slow && !STR_IS(algorithm, "round_robin")) {
-        return conflict(op,
-                        "Slow start cannot be combined with the load balancing algorithm '%.*s'",
-                        STR_ARG(algorithm));
+        return conflict(op, "You cannot enable both slow start and %s algorithm on a target group",
+                        is_random ? "weighted random" : "least outstanding requests");
     }
     if (is_random && STR_IS(elbv2_attribute(owner, set, STR("stickiness.enabled")), "true")) {
-        return conflict(op, "Stickiness cannot be combined with the load balancing algorithm "
-                            "'weighted_random'");
+        return conflict(op, "You cannot have both stickiness and weighted random algorithm enabled "
+                            "on the same target group.");
     }
     if (STR_IS(mitigation, "on") && !is_random) {
-        return conflict(op,
-                        "Anomaly mitigation is only supported with the load balancing algorithm "
-                        "'weighted_random'");
+        return conflict(op, "You cannot enable anomaly mitigation on a target group without "
+                            "weighted random algorithm");
+    }
+    return ERR_OK;
+}
+
+/* RFC 6265: a token. */
+static bool is_cookie_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] <= ' ' || name.ptr[i] > '~' ||
+            str_find_char(STR("()<>@,;:\\\"/[]?={}"), name.ptr[i], 0) != STR_NOT_FOUND) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum err check_cookie_name(struct op *op, struct str name)
+{
+    if (str_starts_with(name, STR("AWSALB"))) {
+        return elbv2_invalid(op,
+                             "The cookie name '%.*s' is not allowed: names that begin with "
+                             "'AWSALB', 'AWSALBAPP' or 'AWSALBTG' are reserved",
+                             STR_ARG(name));
+    }
+    if (!is_cookie_name(name)) {
+        return elbv2_invalid(op, "The cookie name '%.*s' contains a character that is not valid",
+                             STR_ARG(name));
     }
     return ERR_OK;
 }
@@ -329,21 +357,73 @@ static enum err check_stickiness(struct op *op, struct elbv2_attribute_owner own
     bool is_on = STR_IS(elbv2_attribute(owner, set, STR("stickiness.enabled")), "true");
     bool is_cookie = STR_IS(type, "lb_cookie") || STR_IS(type, "app_cookie");
     if (is_cookie != ((owner.sets & WEB) != 0)) {
-        return conflict(op,
-                        "Stickiness type '%.*s' is not supported for target groups of this "
-                        "protocol",
-                        STR_ARG(type));
+        return conflict(
+            op, "Stickiness type '%.*s' is not supported for target groups with the %s protocol",
+            STR_ARG(type), owner.protocol);
     }
-    if (str_starts_with(cookie, STR("AWSALB"))) {
-        return elbv2_invalid(op, "The cookie name '%.*s' is reserved", STR_ARG(cookie));
-    }
+    TRY(check_cookie_name(op, cookie));
     if (is_on && STR_IS(type, "app_cookie") && cookie.len == 0) {
-        return elbv2_invalid(op, "'stickiness.app_cookie.cookie_name' must be specified for "
-                                 "application-based stickiness");
+        return conflict(op, "You must set an application cookie name to enable stickiness of type "
+                            "'app_cookie'");
     }
     if (is_on &&
         STR_IS(elbv2_attribute(owner, set, STR("load_balancing.cross_zone.enabled")), "false")) {
         return conflict(op, "Stickiness is not supported when cross-zone load balancing is off");
+    }
+    return ERR_OK;
+}
+
+#define HEALTH_DNS     "target_group_health.dns_failover.minimum_healthy_targets."
+#define HEALTH_ROUTING "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+
+/* 0 for "off", which is lower than any threshold. */
+static uint64_t threshold_of(struct elbv2_attribute_owner owner, const struct engine_text_map *set,
+                             struct str key)
+{
+    uint64_t number = 0;
+    (void)str_parse_u64(elbv2_attribute(owner, set, key), UINT32_MAX, &number);
+    return number;
+}
+
+/* Source: the guide: the threshold for DNS failover must be greater than or equal to the one for
+ * routing. */
+static enum err check_thresholds(struct op *op, struct elbv2_attribute_owner owner,
+                                 const struct engine_text_map *set)
+{
+    static const struct {
+        struct str dns;
+        struct str routing;
+    } pairs[] = {{STR_INIT(HEALTH_DNS "count"), STR_INIT(HEALTH_ROUTING "count")},
+                 {STR_INIT(HEALTH_DNS "percentage"), STR_INIT(HEALTH_ROUTING "percentage")}};
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
+        uint64_t dns = threshold_of(owner, set, pairs[i].dns);
+        bool is_dns_off = STR_IS(elbv2_attribute(owner, set, pairs[i].dns), "off");
+        if (!is_dns_off && dns < threshold_of(owner, set, pairs[i].routing)) {
+            return conflict(op,
+                            "The value of '%s' must be greater than or equal to the value of "
+                            "'%s'",
+                            pairs[i].dns.ptr, pairs[i].routing.ptr);
+        }
+    }
+    return ERR_OK;
+}
+
+/* "cookie:NAME" or "header:NAME"; empty: off. */
+static enum err check_cohort(struct op *op, struct elbv2_attribute_owner owner,
+                             const struct engine_text_map *set)
+{
+    struct str source = elbv2_attribute(owner, set, STR("hitless.cohort.source"));
+    struct str kind = STR_NONE;
+    struct str name = STR_NONE;
+    if (source.len == 0) {
+        return ERR_OK;
+    }
+    bool is_pair = str_cut(source, ':', &kind, &name) && name.len > 0 && is_cookie_name(name);
+    if (!is_pair || (!STR_IS(kind, "cookie") && !STR_IS(kind, "header"))) {
+        return elbv2_invalid(op,
+                             "The value of 'hitless.cohort.source' must be 'cookie:NAME' or "
+                             "'header:NAME', not '%.*s'",
+                             STR_ARG(source));
     }
     return ERR_OK;
 }
@@ -356,7 +436,9 @@ static enum err check_together(struct op *op, struct elbv2_attribute_owner owner
     }
     if ((owner.sets & GROUP) != 0) {
         TRY(check_stickiness(op, owner, set));
+        TRY(check_thresholds(op, owner, set));
     }
+    TRY(check_cohort(op, owner, set));
     if ((owner.sets & APP) != 0 &&
         STR_IS(elbv2_attribute(owner, set, STR("load_balancing.cross_zone.enabled")), "false")) {
         return conflict(op, "Cross-zone load balancing cannot be disabled for application load "

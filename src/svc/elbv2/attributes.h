@@ -25,7 +25,8 @@ enum elbv2_attribute_set {
 struct elbv2_attribute_owner {
     unsigned sets;
     bool is_internal;
-    const char *noun; /* "Load balancer", for errors */
+    const char *noun;     /* "Load balancer", for errors */
+    const char *protocol; /* of a group or listener: "HTTP" */
 };
 struct elbv2_attribute_owner elbv2_owner_of_load_balancer(const struct elbv2_load_balancer *lb);
 struct elbv2_attribute_owner elbv2_owner_of_group(const struct elbv2_target_group *group);

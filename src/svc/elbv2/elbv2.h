@@ -66,6 +66,10 @@ void elbv2_heard_listen_failed(struct elbv2 *e, const struct lbconf_listen_faile
 /* Sends the newest snapshot once more, to a data plane that has just been started. */
 void elbv2_publish_again(struct elbv2 *e);
 
+/* Within the transaction that changes a security group: the data plane is told after its commit.
+ * self is the struct elbv2. */
+void elbv2_security_groups_changed(void *self, struct op *op);
+
 /* ---- for the other services ----------------------------------------------------------------- */
 
 /* Valid until elbv2_stop. */

@@ -338,14 +338,8 @@ struct str elbv2_why_group_not_served(const struct elbv2_target_group *group)
     if (group->target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA) {
         return STR("this engine does not invoke Lambda functions");
     }
-    if (group->protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
-        return STR("this engine does not speak HTTPS to targets yet");
-    }
-    if (group->protocol != ELBV2_PROTOCOL_ENUM_HTTP) {
+    if (!is_web(group->protocol)) {
         return STR("this engine serves application load balancers only");
-    }
-    if (group->health_check_protocol == ELBV2_PROTOCOL_ENUM_HTTPS) {
-        return STR("this engine does not check health by HTTPS yet");
     }
     return STR_NONE;
 }

@@ -143,7 +143,8 @@ static enum err refuse_unknown(struct op *op, const struct elbv2_create_load_bal
 }
 
 /* What the client asks for, with the defaults of AWS; nothing that only a new one gets. */
-static enum err settle(struct op *op, const struct elbv2_create_load_balancer_in *in,
+static enum err settle(struct op *op, struct elbv2 *e,
+                       const struct elbv2_create_load_balancer_in *in,
                        struct elbv2_load_balancer *ret)
 {
     TRY(elbv2_check_name(op, "The load balancer name", in->name));
@@ -165,7 +166,7 @@ static enum err settle(struct op *op, const struct elbv2_create_load_balancer_in
     };
     TRY(elbv2_check_ip_address_type(op, in->ip_address_type));
     TRY(elbv2_check_zones(op, lb.type, &in->subnets, &in->subnet_mappings, &lb.availability_zones));
-    TRY(elbv2_check_security_groups(op, lb.type, &in->security_groups, &lb.security_groups));
+    TRY(elbv2_check_security_groups(op, e, lb.type, &in->security_groups, &lb.security_groups));
     *ret = lb;
     return ERR_OK;
 }
@@ -265,7 +266,7 @@ enum err elbv2_create_load_balancer(struct op *op, struct elbv2 *e,
 {
     struct elbv2_load_balancer lb = {0};
     struct tags tags = TAGS_FROM(&op->arena, in->tags);
-    TRY(settle(op, in, &lb));
+    TRY(settle(op, e, in, &lb));
     TRY(tags_check(op, &elbv2_tag_errors, &tags));
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, e->store, &tx));
@@ -434,7 +435,7 @@ enum err elbv2_set_security_groups(struct op *op, struct elbv2 *e,
     if (in->security_groups.count == 0) {
         return elbv2_invalid(op, "At least one security group must be specified");
     }
-    TRY(elbv2_check_security_groups(op, lb.type, &in->security_groups, &lb.security_groups));
+    TRY(elbv2_check_security_groups(op, e, lb.type, &in->security_groups, &lb.security_groups));
     TRY(elbv2_put_load_balancer(op, e, &lb));
     TRY(store_tx_commit(op, &tx));
     ret->security_group_ids = lb.security_groups;

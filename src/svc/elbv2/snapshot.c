@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "svc/common/arn.h"
+#include "svc/common/security_groups.h"
 #include "svc/elbv2/actions.h"
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/load_balancers.h"
@@ -136,6 +137,17 @@ static enum err mark_all(struct op *op, struct elbv2 *e, const struct store_kind
         }
     }
     return ERR_OK;
+}
+
+void elbv2_security_groups_changed(void *self, struct op *op)
+{
+    struct elbv2 *e = self;
+    if (mark_all(op, e, &elbv2_kind_listener) != ERR_OK) {
+        log_error("elbv2", "security groups changed and the listeners cannot be read: %s",
+                  op->note.text);
+        op_note_clear(op);
+    }
+    store_after_commit(e->store, note_at_once, e, STR(""));
 }
 
 /* The key is made once: cookies must open after every restart. */
@@ -415,6 +427,21 @@ static void collect_weights(struct part *part, const struct elbv2_rule_list *rul
     }
 }
 
+/* Who may connect by the load balancer's security groups. */
+static enum err add_sources(struct op *op, struct elbv2 *e, const struct elbv2_load_balancer *lb,
+                            struct lbconf_listener *to)
+{
+    bool is_open = true;
+    struct str *cidrs = NULL;
+    size_t count = 0;
+    TRY(security_groups_sources(op, e->store, lb->security_groups.items, lb->security_groups.count,
+                                OPT_OR(to->port, 0), &is_open, &cidrs, &count));
+    if (!is_open) {
+        to->sources = (struct lbconf_texts){.items = cidrs, .count = count, .is_set = true};
+    }
+    return ERR_OK;
+}
+
 /* ERR_NOT_FOUND when it is gone, ERR_UNSUPPORTED when the data plane does not serve it. */
 static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
 {
@@ -441,6 +468,7 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
                   .count = rules.count,
                   .is_set = true},
     };
+    TRY(add_sources(op, e, &lb, &built));
     add_attributes(&op->arena, &lb_more.attributes, &built.attributes);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     TRY(elbv2_secure_fill(op, e, &listener, &more, &built));

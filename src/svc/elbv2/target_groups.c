@@ -5,6 +5,7 @@
 #include "svc/common/ids.h"
 #include "svc/common/page.h"
 #include "svc/common/tags.h"
+#include "svc/elbv2/actions.h"
 #include "svc/elbv2/attributes.h"
 #include "svc/elbv2/group_settings.h"
 #include "svc/elbv2/limits.h"
@@ -239,6 +240,16 @@ enum err elbv2_describe_target_group_attributes(
     return ERR_OK;
 }
 
+static bool begins_stickiness(const struct tags *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        if (STR_IS(changes->items[i].key, "stickiness.enabled")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err elbv2_modify_target_group_attributes(
     struct op *op, struct elbv2 *e, const struct elbv2_modify_target_group_attributes_in *in,
     struct elbv2_modify_target_group_attributes_out *ret)
@@ -252,6 +263,11 @@ enum err elbv2_modify_target_group_attributes(
     TRY(elbv2_get_more(op, e, group.target_group_arn, &more));
     struct elbv2_attribute_owner owner = elbv2_owner_of_group(&group);
     TRY(elbv2_attributes_change(op, owner, &more.attributes, &changes, &more.attributes));
+    bool is_sticky =
+        STR_IS(elbv2_attribute(owner, &more.attributes, STR("stickiness.enabled")), "true");
+    if (is_sticky && begins_stickiness(&changes)) {
+        TRY(elbv2_check_sticky_rules(op, e, group.target_group_arn));
+    }
     TRY(elbv2_put_more(op, e, group.target_group_arn, &more));
     TRY(store_tx_commit(op, &tx));
     struct tags all = elbv2_attributes_all(&op->arena, owner, &more.attributes);

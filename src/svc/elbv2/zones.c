@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/rand.h"
 #include "svc/common/network.h"
+#include "svc/common/security_groups.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
@@ -64,7 +65,8 @@ enum err elbv2_check_zones(struct op *op, enum elbv2_load_balancer_type_enum typ
     return ERR_OK;
 }
 
-enum err elbv2_check_security_groups(struct op *op, enum elbv2_load_balancer_type_enum type,
+enum err elbv2_check_security_groups(struct op *op, struct elbv2 *e,
+                                     enum elbv2_load_balancer_type_enum type,
                                      const struct elbv2_security_groups *sent,
                                      struct elbv2_security_groups *ret)
 {
@@ -76,7 +78,8 @@ enum err elbv2_check_security_groups(struct op *op, enum elbv2_load_balancer_typ
             "Security groups are not supported for load balancers with type 'gateway'");
     }
     for (size_t i = 0; i < sent->count; i++) {
-        if (!str_equal(sent->items[i], network.security_group_id)) {
+        struct engine_ec2_group group = {0};
+        if (security_group_get(op, e->store, sent->items[i], &group, NULL) != ERR_OK) {
             return op_fail_as(op, ERR_NOT_FOUND, &elbv2_error_invalid_security_group_exception,
                               "The security group '%.*s' does not exist", STR_ARG(sent->items[i]));
         }

@@ -11,7 +11,8 @@ enum err elbv2_check_zones(struct op *op, enum elbv2_load_balancer_type_enum typ
                            struct elbv2_availability_zones *ret);
 /* Existing groups of the default network; the default group when a client names none and the type
  * has groups. */
-enum err elbv2_check_security_groups(struct op *op, enum elbv2_load_balancer_type_enum type,
+enum err elbv2_check_security_groups(struct op *op, struct elbv2 *e,
+                                     enum elbv2_load_balancer_type_enum type,
                                      const struct elbv2_security_groups *sent,
                                      struct elbv2_security_groups *ret);
 enum err elbv2_check_ip_address_type(struct op *op, enum elbv2_ip_address_type type);

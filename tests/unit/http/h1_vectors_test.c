@@ -89,10 +89,10 @@ static void read_vector(struct str line, struct vector *v)
         struct str key;
         struct text *to;
     } members[] = {
-        {STR("\"id\": "), &v->id},           {STR("\"file\": "), &v->file},
-        {STR("\"name\": "), &v->name},       {STR("\"kind\": "), &v->kind},
-        {STR("\"bytes\": "), &v->input},     {STR("\"verdict\": "), &v->verdict},
-        {STR("\"reason\": "), &v->reason},   {STR("\"end\": "), &v->end},
+        {STR("\"id\": "), &v->id},         {STR("\"file\": "), &v->file},
+        {STR("\"name\": "), &v->name},     {STR("\"kind\": "), &v->kind},
+        {STR("\"bytes\": "), &v->input},   {STR("\"verdict\": "), &v->verdict},
+        {STR("\"reason\": "), &v->reason}, {STR("\"end\": "), &v->end},
     };
     memset(v, 0, sizeof(*v));
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
@@ -110,7 +110,8 @@ static void read_vector(struct str line, struct vector *v)
 
 /* ---- the rows of the documentation ----------------------------------------------------------- */
 
-/* The document's row for a vector: "| dg-012 | theirs | ours | why |"; absent when there is none. */
+/* The document's row for a vector: "| dg-012 | theirs | ours | why |"; absent when there is none.
+ */
 static struct str find_row(struct str document, struct str id)
 {
     char start[32];
@@ -247,8 +248,8 @@ static bool hands_over(const struct h1_head *h, bool is_response)
     return h->has_upgrade || str_equal(h1_str(h, h->method), STR("CONNECT"));
 }
 
-/* Where llhttp sees an error in a head that the vector leaves open, we judge the head as if it ended
- * there: llhttp tells field by field, we tell when the head is complete. */
+/* Where llhttp sees an error in a head that the vector leaves open, we judge the head as if it
+ * ended there: llhttp tells field by field, we tell when the head is complete. */
 static enum h1_result parse_head(struct h1_head *h, struct str rest, bool is_response,
                                  bool is_error_due)
 {
@@ -260,7 +261,8 @@ static enum h1_result parse_head(struct h1_head *h, struct str rest, bool is_res
         memcpy(room + rest.len, ends[i], 4);
         size_t count = rest.len + strlen(ends[i]);
         h1_head_init(h);
-        r = is_response ? h1_parse_response(h, room, count, false) : h1_parse_request(h, room, count);
+        r = is_response ? h1_parse_response(h, room, count, false)
+                        : h1_parse_request(h, room, count);
         if (i > 0 && r == H1_DONE) {
             return H1_MORE;
         }
@@ -336,7 +338,9 @@ TEST(every_vector_of_llhttp_has_the_same_messages_or_is_explained)
         o = run(&v);
         char theirs[128];
         char ours[128];
-        const char *end = v.end.bytes[0] == 'e' ? "error" : v.end.bytes[0] == 'u' ? "upgrade" : "ok";
+        const char *end = v.end.bytes[0] == 'e'   ? "error"
+                          : v.end.bytes[0] == 'u' ? "upgrade"
+                                                  : "ok";
         describe(v.bodies, v.body_count, end, theirs);
         describe(o.bodies, o.body_count, o.end, ours);
         expect_explained(document, &v, theirs, ours);

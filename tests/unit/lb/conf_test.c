@@ -117,7 +117,7 @@ TEST(what_is_wrong_with_a_snapshot_is_said_and_leaves_no_trace)
          "is no address"},
         {SNAPSHOT("", GROUP(",\"targets\":[{\"host\":\"10.0.0.1\",\"port\":65536}]")), ERR_INPUT,
          "is no address"},
-        {SNAPSHOT("", GROUP(",\"checkProtocol\":\"HTTPS\"")), ERR_UNSUPPORTED, "HTTPS"},
+        {SNAPSHOT("", GROUP(",\"checkProtocol\":\"TCP\"")), ERR_UNSUPPORTED, "TCP"},
         {SNAPSHOT("", GROUP(",\"matcher\":\"200-\"")), ERR_INPUT, "matcher"},
         {SNAPSHOT("", GROUP(",\"matcher\":\"300-200\"")), ERR_INPUT, "matcher"},
         {SNAPSHOT("", GROUP(",\"checkPath\":\"/a b\"")), ERR_INPUT, "health check path"},

@@ -63,6 +63,7 @@ static struct lb_cidr cidr(void)
     c.bytes[15] = (uint8_t)below(4);
     static const uint8_t bits[] = {0, 96, 104, 126, 127, 128};
     c.bits = bits[below(sizeof(bits))];
+    c.is_v4 = c.bits >= 96;
     return c;
 }
 

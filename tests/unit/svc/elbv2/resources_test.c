@@ -467,6 +467,10 @@ static enum err set_group_attributes(struct fixture *f, struct str arn, const ch
     return elbv2_handlers.modify_target_group_attributes(&f->op, f->e, &in, &out);
 }
 
+#define HEALTH_DNS     "target_group_health.dns_failover.minimum_healthy_targets."
+#define HEALTH_ROUTING "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+
+/* aws-semantics 2.4 to 2.7. */
 TEST(attributes_of_groups_that_do_not_go_together_are_refused)
 {
     FIXTURE;
@@ -494,7 +498,29 @@ TEST(attributes_of_groups_that_do_not_go_together_are_refused)
           "round_robin"},
          2,
          ""},
-        {{"stickiness.enabled", "true", "stickiness.type", "app_cookie"}, 2, "ValidationError"},
+        {{"stickiness.enabled", "true", "stickiness.type", "app_cookie"},
+         2,
+         "InvalidConfigurationRequest"},
+        {{"stickiness.app_cookie.cookie_name", "a b"}, 1, "ValidationError"},
+        {{"stickiness.app_cookie.cookie_name", "SID"}, 1, ""},
+        {{"stickiness.lb_cookie.duration_seconds", "604801"}, 1, "ValidationError"},
+        {{"stickiness.lb_cookie.duration_seconds", "0"}, 1, "ValidationError"},
+        {{"stickiness.app_cookie.duration_seconds", "604801"}, 1, "ValidationError"},
+        {{HEALTH_DNS "count", "3", HEALTH_ROUTING "count", "3"}, 2, ""},
+        {{HEALTH_ROUTING "count", "4"}, 1, "InvalidConfigurationRequest"},
+        {{HEALTH_DNS "count", "off"}, 1, ""},
+        {{HEALTH_ROUTING "count", "4"}, 1, ""},
+        {{HEALTH_DNS "percentage", "50", HEALTH_ROUTING "percentage", "60"},
+         2,
+         "InvalidConfigurationRequest"},
+        {{HEALTH_DNS "percentage", "101"}, 1, "ValidationError"},
+        {{HEALTH_ROUTING "count", "off"}, 1, "ValidationError"},
+        {{"hitless.cohort.source", "cookie:uid"}, 1, ""},
+        {{"hitless.cohort.source", "uid"}, 1, "ValidationError"},
+        {{"hitless.cohort.source", "query:uid"}, 1, "ValidationError"},
+        {{"hitless.outlier_detection.enabled", "yes"}, 1, "ValidationError"},
+        {{"hitless.outlier_detection.max_ejection_percent", "101"}, 1, "ValidationError"},
+        {{"hitless.outlier_detection.enabled", "true"}, 1, ""},
         {{"stickiness.app_cookie.cookie_name", "AWSALBX"}, 1, "ValidationError"},
         {{"stickiness.type", "source_ip"}, 1, "InvalidConfigurationRequest"},
         {{"stickiness.enabled", "true", "load_balancing.cross_zone.enabled", "false"},

@@ -698,4 +698,26 @@ TEST(groups_with_own_stickiness_ask_for_a_sticky_rule)
             has_sticky || OPT_OR(l->rules.items[0].actions.items[0].stickiness_seconds, 0) == 3600;
     }
     EXPECT(has_sticky);
+    sticky.target_group_arn = s.blue; /* behind the sticky rule alone: fine */
+    sticky.attributes.items[0].value = STR("false");
+    REQUIRE_OK(elbv2_handlers.modify_target_group_attributes(&f.op, f.e, &sticky, &set), &f.op);
+    sticky.attributes.items[0].value = STR("true");
+    REQUIRE_OK(elbv2_handlers.modify_target_group_attributes(&f.op, f.e, &sticky, &set), &f.op);
+}
+
+TEST(a_group_behind_a_rule_that_keeps_nobody_in_a_group_cannot_be_made_sticky)
+{
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    struct elbv2_create_listener_in in =
+        listener_in(&s, 81, split_between(&f, s.blue, 1, s.green, 1));
+    struct elbv2_listener made = {0};
+    REQUIRE_OK(create_listener(&f, &in, &made), &f.op);
+    struct elbv2_modify_target_group_attributes_in sticky = {.target_group_arn = s.green};
+    struct elbv2_modify_target_group_attributes_out set = {0};
+    *ARENA_PUSH(&f.op.arena, &sticky.attributes) = (struct elbv2_target_group_attribute){
+        .key = STR("stickiness.enabled"), .value = STR("true")};
+    EXPECT_CODE(f, elbv2_handlers.modify_target_group_attributes(&f.op, f.e, &sticky, &set),
+                "InvalidConfigurationRequest");
 }

@@ -146,34 +146,49 @@ TEST(nothing_is_published_when_a_transaction_is_rolled_back)
     EXPECT(snapshot_group(&f, s.green) == NULL);
 }
 
-TEST(groups_that_cannot_be_served_are_said_to_be_and_spoil_nothing)
+TEST(groups_of_https_are_served_as_groups_of_http)
 {
     FIXTURE;
     fixture_open(&f, ":memory:", NULL, STR_NONE);
     struct site s = make_site(&f);
     struct elbv2_create_target_group_in in = {.name = STR("tls"),
                                               .protocol = ELBV2_PROTOCOL_ENUM_HTTPS,
-                                              .port = OPT_I32(8080),
+                                              .port = OPT_I32(8443),
                                               .vpc_id = f.network.vpc_id,
                                               .target_type = ELBV2_TARGET_TYPE_ENUM_IP};
     struct elbv2_create_target_group_out out = {0};
     REQUIRE_OK(elbv2_handlers.create_target_group(&f.op, f.e, &in, &out), &f.op);
     struct str tls = out.target_groups.items[0].target_group_arn;
     (void)make_listener(&f, s.lb.load_balancer_arn, 81, tls);
-    register_target(&f, tls, HOST, 8080);
+    register_target(&f, tls, HOST, 8443);
     fixture_turn(&f);
     const struct lbconf_target_group *group = snapshot_group(&f, tls);
     REQUIRE(group != NULL);
+    EXPECT(group->is_in_use.value);
+    EXPECT_STR(group->protocol, "HTTPS");
+    EXPECT_STR(group->check_protocol, "HTTP");
+    EXPECT_EQ(group->targets.count, 1);
+}
+
+TEST(groups_that_cannot_be_served_are_said_to_be_and_spoil_nothing)
+{
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct site s = make_site(&f);
+    struct elbv2_create_target_group_in in = {.name = STR("function"),
+                                              .target_type = ELBV2_TARGET_TYPE_ENUM_LAMBDA};
+    struct elbv2_create_target_group_out out = {0};
+    REQUIRE_OK(elbv2_handlers.create_target_group(&f.op, f.e, &in, &out), &f.op);
+    struct str function = out.target_groups.items[0].target_group_arn;
+    (void)make_listener(&f, s.lb.load_balancer_arn, 81, function);
+    fixture_turn(&f);
+    const struct lbconf_target_group *group = snapshot_group(&f, function);
+    REQUIRE(group != NULL);
     EXPECT(!group->is_in_use.value);
     EXPECT_EQ(group->targets.count, 0);
-    struct elbv2_target_health_description told = see_one(&f, tls, HOST, 8080);
-    EXPECT_EQ(told.target_health->state, ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE);
-    EXPECT_STR(told.target_health->description,
-               "No requests are sent: this engine does not speak HTTPS to targets yet");
     struct elbv2_load_balancer lb = make_load_balancer(&f, STR("web"));
-    EXPECT_STR(
-        lb.state->reason,
-        "Target group 'tls' gets no requests: this engine does not speak HTTPS to targets yet.");
+    EXPECT_STR(lb.state->reason, "Target group 'function' gets no requests: this engine does not "
+                                 "invoke Lambda functions.");
 }
 
 /* ---- health --------------------------------------------------------------------------------- */
