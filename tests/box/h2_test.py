@@ -447,6 +447,41 @@ def without_the_attribute_a_preface_is_a_bad_request():
         assert head.status in (400, 505), head.start
 
 
+# ---- over TLS ----
+
+@test
+def tls_clients_and_tls_targets_agree_on_h2():
+    """RFC 9113, 3.3: ALPN h2, from the client and to a target; the target is told of https."""
+    import tls_test
+    certificate = tls_test.Certificate(["www.example.com"])
+    port, inner, old = free_port(), free_port(), free_port()
+    one = Target(page)
+    with Box() as box:
+        # the outer listener's target is the inner listener, which speaks TLS and HTTP/2 as well
+        both = tls_test.secure(port, [target(inner)], [certificate])
+        both["listeners"].append(tls_test.https(inner, [rule(0, forward((1, 1)))], [certificate]))
+        both["targetGroups"][0].update(protocol="HTTPS", protocolVersion="HTTP2", isCheckEnabled=True,
+                                       checkProtocol="HTTPS", checkPath="/", checkIntervalSeconds=5)
+        both["listeners"].append(tls_test.https(old, [rule(0, forward((1, 1)))], [certificate],
+                                                attributes={"routing.http2.enabled": "false"}))
+        both["targetGroups"].append(group("one", [target(one.port)]))
+        box.publish(both)
+        box.healthy(inner)
+        context = tls_test.client_context(alpn=["h2"])
+        wire = H2(tls_test.tls_connect(port, context=context).socket)
+        assert wire.socket.selected_alpn_protocol() == "h2"
+        wire.send(PREFACE + frame(SETTINGS))
+        for stream in (1, 3, 5):
+            wire.ask(stream, ask("/echo", "POST", scheme="https"), b"x" * 16000 if stream == 3 else b"x")
+        body = wire.answer(1)[1]
+        assert b"X-Forwarded-Proto: https" in body and b"X-Forwarded-For: 127.0.0.1, 127.0.0.1" in body, body
+        # a target that speaks TLS but no HTTP/2 is no target
+        both["targetGroups"][0].update(targets=[target(old)], isCheckEnabled=False)
+        box.publish(both)
+        wire.ask(7)
+        assert wire.answer(7)[0][":status"] == "502"
+
+
 # ---- HTTP/2 and gRPC targets ----
 
 def versions(port, http1, http2, grpc_port):
