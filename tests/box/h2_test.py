@@ -474,7 +474,7 @@ def tls_clients_and_tls_targets_agree_on_h2():
         for stream in (1, 3, 5):
             wire.ask(stream, ask("/echo", "POST", scheme="https"), b"x" * 16000 if stream == 3 else b"x")
         body = wire.answer(1)[1]
-        assert b"X-Forwarded-Proto: https" in body and b"X-Forwarded-For: 127.0.0.1, 127.0.0.1" in body, body
+        assert b"x-forwarded-proto: https" in body and b"x-forwarded-for: 127.0.0.1, 127.0.0.1" in body, body
         # a target that speaks TLS but no HTTP/2 is no target
         both["targetGroups"][0].update(targets=[target(old)], isCheckEnabled=False)
         box.publish(both)
