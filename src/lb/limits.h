@@ -44,7 +44,8 @@
 /* A request that fits is kept until its response begins, so that it can be sent once more. */
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
-#define LB_FREE_BLOCKS_MAX 64
+#define LB_FREE_BLOCKS_MAX       64
+#define LB_FREE_SMALL_BLOCKS_MAX 1024 /* of 4 KiB */
 /* ALB: rules of a request that capacity units do not count. */
 #define LB_FREE_EVALUATIONS 10
 
