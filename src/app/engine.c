@@ -1,5 +1,6 @@
 #include "app/engine.h"
 
+#include "app/metrics.h"
 #include "base/log.h"
 #include "crypt/envelope.h"
 #include "crypt/hash.h"
@@ -249,6 +250,12 @@ static enum err find_key(void *self, struct op *op, struct str access_key_id,
     return ERR_OK;
 }
 
+static bool take_other(void *self, struct httpio_exchange *x)
+{
+    const struct engine *e = self;
+    return e->stats != NULL && metrics_take(x, e->stats, e->options->state);
+}
+
 static void offer_services(struct engine *e)
 {
     struct api_options options = {
@@ -256,7 +263,7 @@ static void offer_services(struct engine *e)
         .default_region = STR(REGION_DEFAULT),
         .version = STR(VERSION),
         .is_test_mode = e->options->is_test_mode,
-        .hooks = {.self = e, .find_key = find_key},
+        .hooks = {.self = e, .find_key = find_key, .take_other = take_other},
     };
     api_init(&e->api, &options);
     e->sts = (struct sts){.key = sts_session_key(e->credentials.secret_access_key),
@@ -282,6 +289,7 @@ static enum err open_certificates(struct op *op, struct engine *e)
         .loop = e->loop,
         .account = e->options->account,
         .state = e->options->state,
+        .folder = e->options->certificate_folder,
         .acme = {.directory = e->options->acme_directory,
                  .contact = e->options->acme_contact,
                  .ca_file = e->options->acme_ca_file},

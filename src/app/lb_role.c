@@ -139,6 +139,19 @@ static void on_stopped(void *self)
 
 /* ---- messages ---- */
 
+/* OpenSSL has the private keys by now: neither the message nor what was read of it needs them. */
+static void wipe_keys(const struct lbconf_snapshot *snapshot, const struct proc_message *m)
+{
+    for (size_t i = 0; i < snapshot->listeners.count; i++) {
+        const struct lbconf_certificates *all = &snapshot->listeners.items[i].certificates;
+        for (size_t j = 0; j < all->count; j++) {
+            struct str key = all->items[j].key_pem;
+            explicit_bzero((void *)(uintptr_t)key.ptr, key.len);
+        }
+    }
+    explicit_bzero((void *)(uintptr_t)m->payload.ptr, m->payload.len);
+}
+
 static void hear_snapshot(struct lb_role *role, const struct proc_message *m)
 {
     auto_op struct op op;
@@ -154,6 +167,7 @@ static void hear_snapshot(struct lb_role *role, const struct proc_message *m)
                   (long long)OPT_OR(snapshot.version, 0), op.note.text);
         plane_send(&role->control, PLANE_REFUSED, &shape_lbconf_listen_failed, &message);
     }
+    wipe_keys(&snapshot, m);
     if (!role->is_ready) {
         role->is_ready = true;
         err_ignore(proc_channel_send_payload(&role->sup, PROC_READY,
@@ -237,6 +251,7 @@ static enum err set_up(struct op *op, struct lb_role *role, const struct role_st
         .worker_count = options.worker_count,
         .generation = how->generation,
         .stats = role->stats,
+        .folder = options.state,
         .report = &role->report,
         .listen = listen_on,
         .listen_self = role,

@@ -65,6 +65,7 @@ struct cli_parsed {
 enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option *options,
                    size_t option_count, struct cli_parsed *ret_parsed);
 
+extern const struct cli_command cli_certificate;
 extern const struct cli_command cli_deploy;
 extern const struct cli_command cli_demo;
 extern const struct cli_command cli_history;
@@ -74,6 +75,7 @@ extern const struct cli_command cli_plan;
 extern const struct cli_command cli_rollback;
 extern const struct cli_command cli_status;
 extern const struct cli_command cli_stop;
+extern const struct cli_command cli_top;
 extern const struct cli_command cli_init;
 extern const struct cli_command cli_schema;
 extern const struct cli_command cli_version;

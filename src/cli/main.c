@@ -106,8 +106,9 @@ enum err cli_parse(struct op *op, const struct cli_args *args, struct cli_option
 /* ---- commands ---- */
 
 static const struct cli_command *const own[] = {
-    &cli_init, &cli_plan, &cli_deploy, &cli_status,  &cli_history, &cli_rollback,
-    &cli_stop, &cli_logs, &cli_schema, &cli_version, &cli_demo,    &cli_load};
+    &cli_init,     &cli_plan, &cli_deploy, &cli_status,     &cli_history,
+    &cli_rollback, &cli_stop, &cli_logs,   &cli_schema,     &cli_version,
+    &cli_demo,     &cli_load, &cli_top,    &cli_certificate};
 
 struct commands {
     const struct cli_command *items[COMMANDS_MAX];

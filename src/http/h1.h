@@ -150,8 +150,9 @@ bool h1_list_next(struct str *rest, struct str *ret_member);
 /* ---- chunked bodies ------------------------------------------------------------------------- */
 
 struct h1_chunked {
-    uint64_t left_bytes; /* of the chunk that is open */
-    uint32_t line_bytes; /* of the size line or of the trailers so far */
+    uint64_t left_bytes;   /* of the chunk that is open */
+    uint32_t line_bytes;   /* of the size line or of the trailers so far */
+    uint32_t excess_bytes; /* size lines so far, beyond what their data is worth */
     uint8_t state;
     uint8_t digit_count;
     struct str trailers; /* of the bytes taken last: those of trailer lines */

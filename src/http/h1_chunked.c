@@ -164,9 +164,19 @@ static enum state step_trailer_name(char byte)
     return is_token(byte) ? STATE_TRAILER_NAME : STATE_BAD;
 }
 
+/* A size line may be as long as its chunk deserves; many that are longer are a flood. */
+static bool is_excessive(struct h1_chunked *c)
+{
+    uint64_t worth = 16 + 2 * c->left_bytes;
+    if (c->line_bytes > worth) {
+        c->excess_bytes += c->line_bytes - (uint32_t)worth;
+    }
+    return c->excess_bytes > H1_CHUNK_EXCESS_BYTES_MAX;
+}
+
 static enum state after_size(struct h1_chunked *c, char byte)
 {
-    if (byte != '\n' || c->left_bytes > H1_CHUNK_SIZE_MAX) {
+    if (byte != '\n' || c->left_bytes > H1_CHUNK_SIZE_MAX || is_excessive(c)) {
         return STATE_BAD;
     }
     c->line_bytes = 0;

@@ -11,7 +11,9 @@
 #define H1_FIELDS_MAX             100
 #define H1_METHOD_BYTES_MAX       40
 /* A chunk's size line with its dropped extensions, and all trailers of one body. */
-#define H1_CHUNK_LINE_BYTES_MAX     4096
+#define H1_CHUNK_LINE_BYTES_MAX 4096
+/* Size lines beyond 16 bytes and twice their data each: extensions that nobody needs. */
+#define H1_CHUNK_EXCESS_BYTES_MAX   16384
 #define H1_TRAILER_BYTES_MAX        ((size_t)16 * 1024)
 #define H1_CHUNK_SIZE_MAX           ((uint64_t)1 << 60)
 #define H1_CONTENT_LENGTH_MAX       ((uint64_t)1 << 62)

@@ -34,6 +34,7 @@ struct lb_block *lb_block_take(struct lb_blocks *pool, size_t bytes)
     }
     b->at = 0;
     b->end = 0;
+    pool->held_bytes += b->capacity;
     return b;
 }
 
@@ -42,6 +43,7 @@ void lb_block_give(struct lb_blocks *pool, struct lb_block *b)
     if (b == NULL) {
         return;
     }
+    pool->held_bytes -= b->capacity;
     if (pool->free_counts[b->size_class] == free_max[b->size_class]) {
         mem_free(b);
         return;

@@ -19,6 +19,7 @@ struct lb_block {
 struct lb_blocks {
     struct lb_block *free[LB_BLOCK_SIZES];
     uint32_t free_counts[LB_BLOCK_SIZES];
+    size_t held_bytes; /* of the blocks in use */
 };
 
 #define LB_BLOCK_BYTES_MAX LB_SCRATCH_BYTES

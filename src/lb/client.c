@@ -5,6 +5,8 @@
 #include "net/proxy_protocol.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static void on_client(struct ev_fd *fd, unsigned ready);
@@ -57,6 +59,17 @@ static dur_t idle_timeout(const struct lb_client *c)
 
 static void on_timer(struct ev_timer *t);
 
+/* Within the cap of connections from one source, if there is one. */
+static bool may_enter(struct lb_client *c, const struct lb_listener *l)
+{
+    if (l == NULL || l->source_connections_max == 0) {
+        return true;
+    }
+    c->is_source_counted =
+        lb_sources_enter(c->worker->lb->sources, c->peer, c->slot, l->source_connections_max);
+    return c->is_source_counted;
+}
+
 void lb_client_wait_at_most(struct lb_client *c, dur_t at_most)
 {
     ev_timer_set(&c->worker->loop, &c->timer, at_most, on_timer);
@@ -75,7 +88,15 @@ void lb_client_wait_for_head(struct lb_client *c)
 /* Its own bytes are next: a handshake, or a request. */
 static void begin_client(struct lb_client *c, const struct lb_listener *listener)
 {
+    if (!may_enter(c, listener)) {
+        lb_count_one(c->worker, c->slot, LBSTATS_REJECTED);
+        lb_client_close(c);
+        return;
+    }
     if (listener == NULL || listener->tls == NULL) {
+        if (listener != NULL && listener->connection_sink != 0) {
+            lb_access_connection(c, listener, false);
+        }
         lb_client_wait_at_most(c, idle_timeout(c));
         return;
     }
@@ -150,6 +171,9 @@ void lb_client_close(struct lb_client *c)
     c->ahead = NULL;
     c->back = NULL;
     lb_count_drop(w, c->slot, LBSTATS_ACTIVE_CONNECTIONS);
+    if (c->is_source_counted) {
+        lb_sources_leave(w->lb->sources, c->peer, c->slot);
+    }
     w->client_count--;
     list_remove(&c->node);
     list_add_tail(&w->dead_clients, &c->node);
@@ -184,6 +208,12 @@ static void lose_client(struct lb_client *c)
     lb_client_close(c);
 }
 
+static void note_queued(struct lb_client *c)
+{
+    int queued = 0;
+    c->queued_bytes = ioctl(c->fd.fd, SIOCOUTQ, &queued) == 0 ? (uint32_t)queued : 0;
+}
+
 bool lb_client_send(struct lb_client *c, struct str bytes)
 {
     if (c->stream != NULL) {
@@ -201,6 +231,7 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
             lose_client(c); /* the reader stops when something waits, so this is past all limits */
             return false;
         }
+        note_queued(c);
         lb_client_wait_at_most(c, idle_timeout(c));
         lb_client_arm(c);
     }
@@ -240,6 +271,7 @@ static void flush(struct lb_client *c)
         c->back->at += (uint32_t)(before - waiting.len);
         if (waiting.len > 0) {
             if (waiting.len < before) {
+                note_queued(c);
                 lb_client_wait_at_most(c, idle_timeout(c));
             }
             return;
@@ -349,29 +381,43 @@ static void keep_partial(struct lb_client *c, struct str bytes)
     CHECK(lb_block_add(&c->worker->blocks, &c->ahead, bytes));
 }
 
-void lb_client_refuse_head(struct lb_client *c)
+/* What came is no request, or not a whole one. */
+void lb_client_refuse(struct lb_client *c, unsigned status, size_t received_bytes)
+{
+    const struct lb_listener *l = lb_client_listener(c);
+    struct lb_own_answer own = {.listener = l, .received_bytes = received_bytes};
+    c->worker->log_pen.pending = l == NULL || l->access_sink == 0 ? NULL : &own;
+    lb_count_own(c, NULL, status);
+    lb_reply_error(c, status, false, true);
+}
+
+void lb_client_refuse_head(struct lb_client *c, size_t received_bytes)
 {
     const struct h1_head *h = &c->worker->request_head;
     if (h->verdict > H1_COMPLIANT) {
         lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
     }
-    lb_count_own(c, NULL, h->status);
-    lb_reply_error(c, h->status, false, true);
+    lb_client_refuse(c, h->status, received_bytes);
 }
 
 /* Works through bytes[0, count), which lie in the scratch buffer and begin with a request. */
 static void take_requests(struct lb_client *c, char *bytes, size_t count)
 {
     struct lb_worker *w = c->worker;
+    size_t left = LB_PIPELINE_TURN_MAX;
     while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL &&
            c->hold != LB_HOLD_WAITS) {
+        if (left-- == 0) {
+            ev_defer(&w->loop, &c->resume, resume); /* others come first */
+            break;
+        }
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
         if (r == H1_BAD && lb_h2_takes_over(c, str_make(bytes, count))) {
             return;
         }
         if (r == H1_BAD) {
-            lb_client_refuse_head(c);
+            lb_client_refuse_head(c, count);
             return;
         }
         if (r == H1_MORE) {
@@ -581,12 +627,28 @@ static void on_client(struct ev_fd *fd, unsigned ready)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* A slow client may have a lot in the kernel's buffer: it takes its answer although we can send
+ * nothing. Less than LB_TAKE_RATE_MIN is taken for an attack. */
+static bool takes_answer(struct lb_client *c)
+{
+    int queued = 0;
+    if (ioctl(c->fd.fd, SIOCOUTQ, &queued) != 0) {
+        return false;
+    }
+    int64_t least = idle_timeout(c).us / 1000000 * LB_TAKE_RATE_MIN;
+    int64_t taken = (int64_t)c->queued_bytes - queued;
+    c->queued_bytes = (uint32_t)queued;
+    return taken >= least;
+}
+
 static void on_timer(struct ev_timer *t)
 {
     struct lb_client *c = CONTAINER_OF(t, struct lb_client, timer);
     struct lb_exchange *ex = c->exchange;
     if (c->tls != NULL && lb_tls_is_shaking(c->tls)) {
         lb_client_shake_failed(c);
+    } else if (c->back != NULL && c->stream == NULL && takes_answer(c)) {
+        lb_client_wait_at_most(c, idle_timeout(c));
     } else if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
         if (ex != NULL) {
             lb_exchange_abort(ex, 0); /* it does not take its answer */
@@ -600,8 +662,8 @@ static void on_timer(struct ev_timer *t)
     } else if (c->hold == LB_HOLD_WAITS) {
         lb_gate_expire(c);
     } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
-        lb_count_own(c, NULL, 408);
-        lb_reply_error(c, 408, false, true);
+        h1_head_init(&c->worker->request_head);
+        lb_client_refuse(c, 408, lb_block_waiting(c->ahead));
     } else if (c->h2 != NULL) {
         lb_h2_timeout(c);
     } else if (ex == NULL) {

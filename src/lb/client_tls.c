@@ -27,6 +27,14 @@ static bool may_shake_now(struct lb_worker *w)
     return w->shaken_for.us < LB_TLS_SHAKES_FOR.us;
 }
 
+static void log_connection(const struct lb_client *c, bool has_failed)
+{
+    const struct lb_listener *l = lb_client_listener(c);
+    if (l != NULL && l->connection_sink != 0) {
+        lb_access_connection(c, l, has_failed);
+    }
+}
+
 void lb_client_shake_failed(struct lb_client *c)
 {
     const struct lb_tls *t = c->tls;
@@ -34,6 +42,7 @@ void lb_client_shake_failed(struct lb_client *c)
                             */
         lb_count_one(c->worker, c->slot, LBSTATS_CLIENT_TLS_ERRORS);
         log_debug("lb", "a client's TLS handshake failed: %s", lb_tls_reason(t));
+        log_connection(c, true);
     }
     lb_client_close(c);
 }
@@ -48,6 +57,7 @@ static void shake(struct lb_client *c)
         lb_client_shake_failed(c);
     } else if (step == LB_TLS_DONE) {
         lb_client_wait(c);
+        log_connection(c, false);
         if (STR_IS(lb_tls_alpn(c->tls), "h2")) {
             lb_h2_accept_hook(c);
         }

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 struct lb_challenge;
+struct lb_logs;
 struct lbstats;
 struct lb_tls_site;
 struct regex;
@@ -122,6 +123,7 @@ struct lb_group {
     bool mitigates;      /* anomaly mitigation is on */
     bool is_watched;     /* answers and faults of its targets are counted */
     unsigned open_below; /* fewer healthy targets: all get requests */
+    unsigned dns_below;  /* fewer: the group is told as unhealthy for DNS */
     dur_t slow_start;    /* as configured; 0: off */
     enum lb_stick stick;
     dur_t stick_for;       /* as configured */
@@ -250,6 +252,8 @@ struct lb_listener {
     uint32_t index;
     uint64_t serial;
     uint32_t slot;
+    uint32_t access_sink; /* of lb_logs; 0: not logged */
+    uint32_t connection_sink;
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
@@ -265,7 +269,8 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
-    bool takes_prior_knowledge; /* HTTP/2 without TLS, by its preface */
+    bool takes_prior_knowledge;      /* HTTP/2 without TLS, by its preface */
+    uint32_t source_connections_max; /* 0: as many as they like */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
     struct lb_gate *gate;        /* NULL: open to all */
@@ -329,6 +334,7 @@ struct lb_registry {
     uint64_t last_serial;
     uint64_t newest_version; /* of the configuration that was built last */
     size_t worker_count;
+    struct lb_logs *logs;    /* NULL: none are written */
     struct seal_key own_key; /* for snapshots without a cookieKey: lives as long as this process */
 };
 
@@ -355,9 +361,14 @@ enum err lb_conf_read_stay(struct op *op, struct arena *a, const struct lbconf_l
 enum err lb_conf_read_key(struct op *op, const struct lb_registry *registry,
                           const struct lbconf_snapshot *in, struct lb_conf *conf) MUST_USE;
 /* After the targets are known. */
-void lb_conf_set_threshold(struct lb_group *g, const struct lbconf_attributes *attributes);
+void lb_conf_set_thresholds(struct lb_group *g, const struct lbconf_attributes *attributes);
 uint64_t lb_tag_of(struct str text);
 
+/* Too few are healthy: unhealthy ones get requests, too. */
+static inline bool lb_group_is_open(const struct lb_group *g)
+{
+    return atomic_load_explicit(&g->healthy_count, memory_order_relaxed) < g->open_below;
+}
 /* Counts healthy usable targets anew. */
 void lb_group_recount(struct lb_group *g);
 /* Requests that this target works on, over all workers. */

@@ -266,7 +266,7 @@ static void take_targets(struct lb_registry *registry, struct build *b,
         }
     }
     g->usable_count = usable;
-    lb_conf_set_threshold(g, &in->attributes);
+    lb_conf_set_thresholds(g, &in->attributes);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -573,6 +573,20 @@ static void give_tls(struct lb_conf *conf)
     }
 }
 
+static enum err read_source_cap(struct build *b, const struct lbconf_attributes *a,
+                                struct lb_listener *l)
+{
+    struct str text = attribute(a, STR("hitless.connections_per_source_max"));
+    uint64_t most = 0;
+    if (text.len > 0 && !str_parse_u64(text, LB_CLIENTS_MAX, &most)) {
+        return op_fail(b->op, ERR_INPUT,
+                       "hitless.connections_per_source_max is \"%.*s\", not 0..%d", STR_ARG(text),
+                       LB_CLIENTS_MAX);
+    }
+    l->source_connections_max = (uint32_t)most;
+    return ERR_OK;
+}
+
 static enum err read_sources(struct build *b, const struct lbconf_listener *in,
                              struct lb_listener *l)
 {
@@ -618,9 +632,11 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     l->is_secure = STR_IS(in->protocol, "HTTPS");
     TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
                           LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
+    TRY(read_source_cap(b, &in->attributes, l));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
     read_modes(&in->attributes, l);
+    lb_log_read(b->registry->logs, in, l);
     TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
     TRY(read_sources(b, in, l));

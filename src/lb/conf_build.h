@@ -14,3 +14,5 @@ enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attr
 /* conf_gate.c: leaves l->gate NULL when the listener is open to all. */
 enum err lb_gate_read(struct op *op, struct arena *a, const struct lbconf_attributes *set,
                       struct lb_listener *l) MUST_USE;
+/* conf_log.c: l's address and dimension are read. */
+void lb_log_read(struct lb_logs *logs, const struct lbconf_listener *in, struct lb_listener *l);

@@ -118,26 +118,34 @@ enum err lb_conf_read_choosing(struct op *op, struct arena *a, const struct lbco
     }
     TRY(read_stickiness(op, a, set, g));
     TRY(read_outliers(op, set, &g->outliers));
-    g->is_watched = in->targets.count >= LB_ANOMALY_TARGETS_MIN || g->outliers.fault_run > 0;
+    g->is_watched =
+        in->targets.count >= LB_ANOMALY_TARGETS_MIN || g->mitigates || g->outliers.fault_run > 0;
     return ERR_OK;
 }
 
-void lb_conf_set_threshold(struct lb_group *g, const struct lbconf_attributes *attributes)
+#define HEALTH_DNS     "target_group_health.dns_failover.minimum_healthy_targets."
+#define HEALTH_ROUTING "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+
+/* The larger of a number of targets (1 by default) and of a part of those that there are; either
+ * may be "off". */
+static unsigned threshold_of(const struct lb_group *g, const struct lbconf_attributes *set,
+                             struct str count_key, struct str percent_key)
 {
-    uint64_t count = 1;
+    struct str text = lb_attribute(set, count_key);
+    uint64_t count = STR_IS(text, "off") ? 0 : 1;
     uint64_t percent = 0;
-    (void)str_parse_u64(
-        lb_attribute(
-            attributes,
-            STR("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count")),
-        LB_GROUP_TARGETS_MAX, &count);
-    (void)str_parse_u64(
-        lb_attribute(
-            attributes,
-            STR("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage")),
-        100, &percent); /* "off" leaves it at 0 */
+    (void)str_parse_u64(text, LB_GROUP_TARGETS_MAX, &count);
+    (void)str_parse_u64(lb_attribute(set, percent_key), 100, &percent);
     uint64_t by_percent = (g->usable_count * percent + 99) / 100;
-    g->open_below = (unsigned)(count > by_percent ? count : by_percent);
+    return (unsigned)(count > by_percent ? count : by_percent);
+}
+
+void lb_conf_set_thresholds(struct lb_group *g, const struct lbconf_attributes *attributes)
+{
+    g->open_below =
+        threshold_of(g, attributes, STR(HEALTH_ROUTING "count"), STR(HEALTH_ROUTING "percentage"));
+    g->dns_below =
+        threshold_of(g, attributes, STR(HEALTH_DNS "count"), STR(HEALTH_DNS "percentage"));
 }
 
 /* ---- forward actions ------------------------------------------------------------------------- */

@@ -4,10 +4,12 @@
 #include "lb/conf.h"
 #include "lb/lb.h"
 #include "lb/registry.h"
+#include "lb/sources.h"
 #include "lb/worker.h"
 
 struct lb {
     struct ev_loop *loop;
+    struct lb_logs *logs; /* NULL: none */
     struct lb_options options;
     struct lb_registry registry;
     struct ev_wake wake; /* workers have something to tell */
@@ -21,6 +23,7 @@ struct lb {
     struct lb_conf *older;          /* that some request or worker may still use */
     uint64_t published_version;     /* by which all workers route, as reported */
     size_t probes_open;
+    struct lb_sources *sources;
     atomic_bool is_stopping;
     atomic_bool must_cut; /* the time for stopping is over */
     bool is_stopped;

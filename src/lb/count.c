@@ -102,8 +102,11 @@ static void count_response(struct lbstats_block *b, unsigned status, uint64_t to
     lbstats_end(b);
 }
 
-void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took)
+void lb_count_response(struct lb_exchange *ex, unsigned status, dur_t took)
 {
+    ex->access.status = (uint16_t)status;
+    ex->access.target_status = (uint16_t)status;
+    ex->access.target_took = took;
     const struct lb_worker *w = ex->client->worker;
     uint64_t took_us = took.us < 0 ? 0 : (uint64_t)took.us;
     bool is_ipv6 = ex->client->is_ipv6;

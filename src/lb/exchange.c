@@ -106,6 +106,9 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     struct lb_worker *w = c->worker;
     CHECK(!ex->is_over);
     ex->is_over = true;
+    if (ex->access.part != NULL) {
+        lb_access_end(ex);
+    }
     ev_defer_cancel(&ex->again);
     lb_count_client_bytes(c, ex->client_bytes);
     if (ex->tunnel != NULL) {
@@ -143,11 +146,21 @@ void lb_exchange_done(struct lb_exchange *ex)
 
 /* ---- failure --------------------------------------------------------------------------------- */
 
+/* For the log: what the client is about to get. */
+static void note_reply(struct lb_exchange *ex, unsigned status, bool closes)
+{
+    ex->access.status = (uint16_t)status;
+    if (ex->access.part != NULL) {
+        ex->access.reply_bytes = lb_reply_error_bytes(ex->client, status, ex->is_head, closes);
+    }
+}
+
 static void reply_error(struct lb_exchange *ex, unsigned status)
 {
     struct lb_client *c = ex->client;
     bool may_stay = ex->wants_keep_alive && ex->request.is_done && !c->worker->is_stopping;
     lb_count_own(c, ex, status);
+    note_reply(ex, status, !may_stay);
     end_exchange(ex, false);
     lb_reply_error(c, status, ex->is_head, !may_stay);
     if (may_stay) {
@@ -242,6 +255,7 @@ void lb_exchange_abort(struct lb_exchange *ex, unsigned status)
     }
     if (!ex->has_response) {
         lb_count_own(ex->client, ex, status);
+        ex->access.status = (uint16_t)status;
     }
     end_exchange(ex, false);
 }
@@ -251,6 +265,9 @@ static void refuse_body(struct lb_exchange *ex, unsigned status)
 {
     struct lb_client *c = ex->client;
     bool may_answer = !ex->has_response;
+    if (may_answer) {
+        note_reply(ex, status, true);
+    }
     lb_exchange_abort(ex, status);
     if (may_answer) {
         lb_reply_error(c, status, false, true);
@@ -295,6 +312,9 @@ static void try_target(struct lb_exchange *ex)
     struct lb_peer *peer = is_retry || ex->affinity == NULL ? NULL : ex->affinity->wanted;
     if (peer == NULL && g != NULL) {
         peer = lb_pick(w, g, ex->refused, ex->refused_count);
+    }
+    if (!is_retry && peer != NULL && lb_group_is_open(g)) {
+        lb_count_one(w, g->slot, LBSTATS_UNHEALTHY_ROUTED);
     }
     bool is_same = false;
     if (peer == NULL && g != NULL && is_retry) {
@@ -408,23 +428,11 @@ static bool is_too_slow(const struct lb_exchange *ex)
            (int64_t)ex->request_bytes < took_us / 1000000 * LB_BODY_RATE_MIN;
 }
 
-/* Small bodies stay with their head, so that the whole can be sent again. */
-static bool keep_for_replay(struct lb_exchange *ex, struct str bytes)
-{
-    struct lb_block *b = ex->out;
-    if (!ex->may_replay || b == NULL || b->capacity - b->end < bytes.len) {
-        return false;
-    }
-    memcpy(b->bytes + b->end, bytes.ptr, bytes.len);
-    b->end += (uint32_t)bytes.len;
-    return true;
-}
-
 static void forward_body(struct lb_exchange *ex, struct str bytes)
 {
     struct lb_worker *w = ex->client->worker;
     struct lb_upstream *u = ex->upstream;
-    if (keep_for_replay(ex, bytes)) {
+    if (lb_replay_keep(ex, bytes)) {
         lb_exchange_send(ex);
         return;
     }
@@ -460,7 +468,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     struct lb_worker *w = c->worker;
     char *at = lb_read_at(w);
-    ssize_t n = lb_client_read_now(c, at, LB_READ_BYTES_MAX);
+    ssize_t n = lb_client_read_now(c, at, lb_read_room(w));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -481,6 +489,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     }
     ex->request_bytes += (uint64_t)n;
     ex->client_bytes += used;
+    ex->access.received_bytes += used;
     if (used < (size_t)n && !lb_client_keep_ahead(c, str_make(at + used, (size_t)n - used))) {
         lb_exchange_abort(ex, 460);
         lb_client_close(c);
@@ -575,6 +584,11 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
     bool closes = !body.is_done || is_blocked || !may_stay_open(c, l);
     bool is_head = is_method(h, "HEAD");
     lb_count_client_bytes(c, h->head_bytes + used);
+    struct lb_own_answer own = {.listener = l,
+                                .rule = c->worker->log_pen.rule,
+                                .received_bytes = h->head_bytes + used,
+                                .has_head = true};
+    c->worker->log_pen.pending = l->access_sink == 0 ? NULL : &own;
     if (a == NULL) {
         lb_count_own(c, NULL, status);
         lb_reply_error(c, status, is_head, closes);
@@ -607,17 +621,6 @@ static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *
         ->weights[lb_split_pick(&w->splits[rule->index], rule, w->id,
                                 (uint32_t)w->lb->worker_count)]
         .group;
-}
-
-static size_t kept_bytes(const struct h1_head *h, size_t head_len, size_t here)
-{
-    size_t want = head_len + here;
-    if (h->framing == H1_LENGTH && h->content_length < LB_REPLAY_BYTES_MAX) {
-        want = head_len + (size_t)h->content_length;
-    } else if (h->framing == H1_CHUNKED) {
-        want += 16 * 1024;
-    }
-    return want < LB_REPLAY_BYTES_MAX || want < head_len + here ? want : head_len + here;
 }
 
 /* A forward to a group, and what ties the client to it. */
@@ -671,7 +674,7 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
         }
     }
     size_t total = head->len + body.len;
-    ex->out = lb_block_take(&w->blocks, kept_bytes(h, head->len, body.len));
+    ex->out = lb_block_take(&w->blocks, lb_replay_room(h, head->len, body.len));
     memcpy(ex->out->bytes, head->ptr, head->len);
     if (body.len > 0) {
         memcpy(ex->out->bytes + head->len, body.ptr, body.len);
@@ -685,6 +688,7 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
     ex->may_replay = total <= LB_REPLAY_BYTES_MAX;
     ex->request_bytes = used;
     ex->client_bytes = h->head_bytes + used;
+    ex->access.received_bytes = ex->client_bytes;
     ex->owes_continue = h->expects_continue && !ex->request.is_done && used == 0;
     *ret_used = h->head_bytes + used;
     return true;
@@ -718,8 +722,14 @@ static size_t forward(struct lb_client *c, const struct lb_listener *l, const st
     if (!fill_out(ex, &head, bytes, count, &used)) {
         lb_count_own(c, NULL, 400);
         end_exchange(ex, false);
+        struct lb_own_answer own = {
+            .listener = l, .rule = rule, .received_bytes = count, .has_head = true};
+        c->worker->log_pen.pending = l->access_sink == 0 ? NULL : &own;
         lb_reply_error(c, 400, false, true);
         return count;
+    }
+    if (l->access_sink != 0) {
+        lb_access_begin(ex, rule);
     }
     if (!ex->request.is_done) {
         lb_client_wait(c);
@@ -741,6 +751,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (h->verdict > H1_COMPLIANT) {
         lb_count_one(w, c->slot, LBSTATS_NON_COMPLIANT);
     }
+    w->log_pen.rule = NULL;
     unsigned status = refusal(h, l);
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
@@ -767,6 +778,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     memcpy(facts.peer, c->peer, sizeof(facts.peer));
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     lb_count_rules(c, l, rule);
+    w->log_pen.rule = rule;
     if (rule != NULL && rule->action.type != LB_FORWARD) {
         return answer(c, l, &rule->action, 0, bytes, count);
     }

@@ -102,12 +102,6 @@ void lb_stream_tell(struct lb_stream *s)
 /* ---- the request ------------------------------------------------------------------------------
  */
 
-static void refuse(struct lb_stream *s, unsigned status)
-{
-    lb_count_own(&s->client, NULL, status);
-    lb_reply_error(&s->client, status, false, true);
-}
-
 /* Connections do not live for ever: other workers, other configurations. */
 static void age(struct lb_h2 *h2, const struct lb_listener *l)
 {
@@ -142,7 +136,8 @@ static void begin(struct lb_stream *s)
     s->has_begun = true;
     age(s->h2, l);
     if (s->is_over_limit) {
-        refuse(s, 400);
+        h1_head_init(&w->request_head);
+        lb_client_refuse(c, 400, s->head.list_bytes);
         return;
     }
     size_t count = lb_block_waiting(s->inbox);
@@ -154,9 +149,9 @@ static void begin(struct lb_stream *s)
     if (r == H1_DONE) {
         (void)lb_exchange_begin(c, bytes, count);
     } else if (r == H1_BAD) {
-        lb_client_refuse_head(c);
+        lb_client_refuse_head(c, count);
     } else {
-        refuse(s, 400); /* a head that is complete for us and not for the parser */
+        lb_client_refuse(c, 400, count); /* a head that is complete for us and not for the parser */
     }
     s->is_beginning = false;
     if (c->hold == LB_HOLD_WAITS) {

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "lb/control.h"
+#include "lb/logs.h"
 #include "net/socket.h"
 
 #include <fcntl.h>
@@ -314,13 +315,19 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->loop = loop;
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
+    lb->sources = lb_sources_new();
     lb_tls_room_init(&lb->tls_room, &lb->blocks);
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
         lb_tls_room_fini(&lb->tls_room);
         lb_registry_fini(&lb->registry);
+        mem_free(lb->sources);
         mem_free(lb);
         return e;
+    }
+    if (str_is_set(options->folder)) {
+        e = lb_logs_open(op, options->folder, count, &lb->logs);
+        lb->registry.logs = lb->logs;
     }
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
         e = lb_worker_start(op, lb, &lb->workers[i], (uint32_t)i);
@@ -374,6 +381,8 @@ void lb_free(struct lb *lb)
         lb_conf_free(&lb->registry, conf);
     }
     lb_registry_fini(&lb->registry);
+    lb_logs_close(lb->logs);
+    mem_free(lb->sources);
     lb_tls_room_fini(&lb->tls_room);
     lb_blocks_fini(&lb->blocks);
     mem_free(lb);

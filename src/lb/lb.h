@@ -22,7 +22,8 @@ struct lb_options {
     const struct lb_report *report; /* likewise */
     lb_listen_fn *listen;
     void *listen_self;
-    bool is_pinned; /* worker n to core n; for measurements */
+    struct str folder; /* where logs go; absent: none are written */
+    bool is_pinned;    /* worker n to core n; for measurements */
 };
 
 enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options *options,

@@ -4,6 +4,7 @@
 #include "base/time.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #define LB_WORKERS_MAX      32
 #define LB_LISTENERS_MAX    2500  /* 50 load balancers with 50 listeners each */
@@ -28,6 +29,7 @@
 #define LB_XFF_ADDRESSES_MAX    30                  /* ALB: more is answered with 463 */
 #define LB_TRACE_BYTES_MAX      7168                /* ALB: a longer X-Amzn-Trace-Id is replaced */
 #define LB_CLIENTS_MAX          65536 /* connections of one worker; more are closed at once */
+#define LB_PIPELINE_TURN_MAX    32    /* requests of one client answered in one turn of the loop */
 #define LB_ACCEPTS_MAX          16  /* accepted in one go, so that other workers get their share */
 #define LB_IDLE_UPSTREAMS_MAX   512 /* kept for one target by one worker */
 #define LB_INTERIM_MAX          16  /* 1xx responses before a response */
@@ -41,6 +43,10 @@
 /* Free bytes behind it: end of a chunk and of a chunked body. */
 #define LB_BACK_BYTES     ((size_t)16)
 #define LB_READ_BYTES_MAX (LB_SCRATCH_BYTES - LB_FRONT_BYTES - LB_BACK_BYTES)
+/* Bytes that wait for slow clients and targets, of one worker: past that, reads are small ones, so
+ * that each connection more costs LB_SMALL_READ_BYTES at most. */
+#define LB_HELD_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define LB_SMALL_READ_BYTES ((size_t)16 * 1024)
 /* A request that fits is kept until its response begins, so that it can be sent once more. */
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
@@ -56,6 +62,7 @@
 #define LB_LINGER_TIMEOUT     DUR_S(2)   /* for the client to take our last answer */
 #define LB_BODY_GRACE         DUR_S(30)  /* then a body must come at LB_BODY_RATE_MIN at least */
 #define LB_BODY_RATE_MIN      100        /* bytes a second, over the whole body */
+#define LB_TAKE_RATE_MIN      100        /* bytes a second that a client must take of its answer */
 #define LB_AVOID_FOR          DUR_S(1)   /* a target that refused a connection is the last choice */
 #define LB_STOP_IDLE_GRACE    DUR_S(1)   /* idle clients may still send one request while we stop */
 #define LB_ACCEPT_PAUSE       DUR_MS(50) /* out of descriptors */
@@ -95,11 +102,14 @@
 #define LB_H2_LINKS_MAX            32  /* connections of one worker to one target */
 
 /* TLS: one recv an event, up to four records in one send. */
-#define LB_TLS_PLAIN_BYTES       ((size_t)16384)                     /* RFC 8446 5.1: of a record */
-#define LB_TLS_RECORD_BYTES      (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
-#define LB_TLS_BATCH             4                                   /* records */
-#define LB_TLS_IN_BYTES          ((size_t)64 * 1024)
-#define LB_TLS_OUT_BYTES         (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
+#define LB_TLS_PLAIN_BYTES  ((size_t)16384)                     /* RFC 8446 5.1: of a record */
+#define LB_TLS_RECORD_BYTES (LB_TLS_PLAIN_BYTES + (size_t)1024) /* with all that is around it */
+#define LB_TLS_BATCH        4                                   /* records */
+#define LB_TLS_IN_BYTES     ((size_t)64 * 1024)
+#define LB_TLS_OUT_BYTES    (LB_TLS_BATCH * LB_TLS_RECORD_BYTES + (size_t)8192)
+/* Connections of one thread that keep OpenSSL's record buffers, 33 KiB each, until others need
+ * theirs: those that are at work allocate nothing, those that idle hold nothing. */
+#define LB_TLS_WARM_MAX          64
 #define LB_TLS_HANDSHAKE_TIMEOUT DUR_S(10)   /* ALB, on both sides */
 #define LB_TLS_SHAKES_FOR        DUR_US(500) /* of one turn; then requests have their turn */
 #define LB_TLS_TICKET_ROTATION   DUR_S(4 * 3600)
@@ -109,12 +119,27 @@
 #define LB_TLS_PEM_BYTES_MAX     (512 * 1024)
 #define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
 #define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
-#define LB_DRAIN_CLOCKS_APART    DUR_MS(200)        /* control's idea of a drain's end, and ours */
-#define LB_HELD_DEFAULT          10000 /* requests that a paused listener holds, over all workers */
-#define LB_HELD_MAX              1000000
-#define LB_PAUSE_DEFAULT         DUR_S(30) /* for how long it holds one */
-#define LB_RELEASES_MAX          64        /* held requests that go on in one turn of the loop */
-#define LB_ALLOWED_MAX           64        /* address ranges that maintenance lets through */
+
+#define LB_LOG_RING_BYTES     ((size_t)4 << 20) /* of one worker */
+#define LB_LOG_LINE_BYTES_MAX ((size_t)64 << 10)
+#define LB_LOG_WAITING_BYTES  ((size_t)256 << 10) /* of one sink, then they are written */
+#define LB_LOG_SINKS_MAX      1024
+#define LB_LOG_DRAIN_EVERY    DUR_MS(100)
+#define LB_LOG_FLUSH_EVERY    DUR_S(1)
+#define LB_LOG_COMPLAIN_EVERY DUR_S(60)
+#define LB_LOG_SPAN_S         300 /* ALB: of one file */
+#define LB_LOG_FILE_BYTES_MAX ((off_t)64 << 20)
+#define LB_LOG_OLD_FILES_MAX  9
+#define LB_LOG_PATH_BYTES_MAX 4096
+#define LB_LOG_GZIP_LEVEL     1
+#define LB_LOG_AGENT_BYTES    8192 /* ALB */
+#define LB_LOG_TARGET_BYTES   16384
+#define LB_DRAIN_CLOCKS_APART DUR_MS(200) /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT       10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX           1000000
+#define LB_PAUSE_DEFAULT      DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX       64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX        64        /* address ranges that maintenance lets through */
 /* For both sides of a WebSocket to answer our Close frame. */
 #define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
 #define LB_SHARE_WHOLE             1000      /* a target without mitigation */

@@ -43,16 +43,11 @@ static bool may_take(const struct choice *c, const struct lb_peer *peer)
     return (c->is_open || is_well) && !is_refused(c, peer);
 }
 
-static bool is_open(const struct lb_group *g)
-{
-    return atomic_load_explicit(&g->healthy_count, memory_order_relaxed) < g->open_below;
-}
-
 bool lb_may_take(const struct lb_worker *w, const struct lb_group *g, const struct lb_peer *peer)
 {
     int health = atomic_load_explicit(&peer->health, memory_order_relaxed);
     bool is_well = lb_health_takes_traffic(health) && !is_ejected(g, peer, ev_now(&w->loop));
-    return is_well || is_open(g);
+    return is_well || lb_group_is_open(g);
 }
 
 /* In turn; targets that just refused a connection only when there is no other. */
@@ -208,7 +203,7 @@ struct lb_peer *lb_pick(struct lb_worker *w, struct lb_group *g, struct lb_peer 
         .g = g,
         .refused = refused,
         .refused_count = refused_count,
-        .is_open = is_open(g),
+        .is_open = lb_group_is_open(g),
         .now = ev_now(&w->loop),
     };
     struct lb_peer *peer = pick(&c);

@@ -109,6 +109,8 @@ static void publish_counts(struct lb *lb, struct lb_group *g)
         unhealthy += health == LB_HEALTH_UNHEALTHY;
     }
     lbstats_hosts_set(lb->options.stats, g->slot, healthy, unhealthy);
+    lbstats_states_set(lb->options.stats, g->slot, healthy >= g->dns_below,
+                       healthy >= g->open_below);
 }
 
 void lb_probe_report(struct lb *lb, const struct lb_group *g, const struct lb_target *t)

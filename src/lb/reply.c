@@ -12,6 +12,9 @@ static void write_start(const struct lb_client *c, struct h1_writer *out, unsign
     const struct lb_listener *l = lb_client_listener(c);
     h1_writer_init(out, w->head_room, LB_SCRATCH_BYTES);
     h1_write_status_line(out, status, STR_NONE);
+    if (w->log_pen.pending != NULL) {
+        w->log_pen.pending->status = status;
+    }
     if (l == NULL || !l->hides_server) {
         h1_write_field(out, STR("Server"), STR("awselb/2.0"));
     }
@@ -37,6 +40,12 @@ static void send_reply(struct lb_client *c, struct h1_writer *out, bool closes)
 {
     struct str bytes = str_make(out->ptr, out->len);
     CHECK(!out->is_broken);
+    struct lb_own_answer *pending = c->worker->log_pen.pending;
+    if (pending != NULL) {
+        pending->sent_bytes = bytes.len;
+        c->worker->log_pen.pending = NULL;
+        lb_access_own(c, pending);
+    }
     if (!lb_client_send(c, bytes)) {
         return;
     }
@@ -65,6 +74,15 @@ void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool clo
     write_start(c, &out, status);
     write_end(&out, STR("text/html"), page(status, room, sizeof(room)), closes, !is_head);
     send_reply(c, &out, closes);
+}
+
+size_t lb_reply_error_bytes(struct lb_client *c, unsigned status, bool is_head, bool closes)
+{
+    char room[512];
+    struct h1_writer out;
+    write_start(c, &out, status);
+    write_end(&out, STR("text/html"), page(status, room, sizeof(room)), closes, !is_head);
+    return out.len;
 }
 
 void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes)
@@ -194,6 +212,9 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
     lb_count_own(c, NULL, a->status);
     write_start(c, &out, a->status);
     h1_write_field(&out, STR("Location"), location);
+    if (c->worker->log_pen.pending != NULL) {
+        c->worker->log_pen.pending->redirect_url = location;
+    }
     write_end(&out, STR("text/html"), page(a->status, page_room, sizeof(page_room)), closes,
               !is_head);
     send_reply(c, &out, closes);

@@ -149,11 +149,6 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     struct lb_worker *w = ex->client->worker;
     struct h1_head *h = &w->response_head;
     size_t behind = count - h->head_bytes;
-    lb_count_response(ex, h->status, mono_since(clock_mono(), ex->sent_at));
-    if (ex->group->is_watched) {
-        lb_watch_answer(ex, h->status >= 500);
-    }
-    forget_request(ex);
     if (h1_has(h, H1_KEEP_ALIVE)) {
         read_keep_alive(ex->upstream, h);
     }
@@ -170,10 +165,14 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     struct str body = STR("");
     if (behind > 0 && !ex->response.is_done &&
         !lb_body_pass(&ex->response, bytes + h->head_bytes, behind, &used, &body)) {
-        ex->upstream_may_stay = false;
-        fail(ex, LB_FAIL_MALFORMED);
+        fail(ex, LB_FAIL_MALFORMED); /* nothing has gone to the client: 502 */
         return;
     }
+    lb_count_response(ex, h->status, mono_since(clock_mono(), ex->sent_at));
+    if (ex->group->is_watched) {
+        lb_watch_answer(ex, h->status >= 500);
+    }
+    forget_request(ex);
     if (used < behind) {
         ex->upstream_may_stay = false; /* bytes that nobody asked for */
     }
@@ -292,8 +291,11 @@ void lb_response_read(struct lb_exchange *ex)
     if (before > 0) {
         memcpy(at, ex->head->bytes + ex->head->at, before);
     }
-    size_t room = ex->client->stream == NULL ? LB_READ_BYTES_MAX : LB_H2_READ_BYTES_MAX;
-    ssize_t n = lb_upstream_read_now(ex->upstream, at + before, room - before);
+    size_t room = ex->has_response ? lb_read_room(w) : LB_READ_BYTES_MAX - before;
+    if (ex->client->stream != NULL && room > LB_H2_READ_BYTES_MAX - before) {
+        room = LB_H2_READ_BYTES_MAX - before;
+    }
+    ssize_t n = lb_upstream_read_now(ex->upstream, at + before, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }

@@ -164,11 +164,16 @@ static void write_trace(struct h1_writer *w, struct lb_worker *worker, const str
     struct str came = h1_find(h, H1_X_AMZN_TRACE_ID);
     bool is_usable = str_is_set(came) && came.len > 0 && came.len <= LB_TRACE_BYTES_MAX &&
                      str_find(came, STR("Root="), 0) != STR_NOT_FOUND;
+    h1_write_raw(w, STR("X-Amzn-Trace-Id: "));
+    size_t start = w->len;
     if (!is_usable) {
-        write_raw_field(w, STR("X-Amzn-Trace-Id: Root="), ours, STR(""));
+        h1_write_raw(w, STR("Root="));
+        h1_write_raw(w, ours);
+        worker->log_pen.trace = str_make(w->ptr + start, w->len - start);
+        h1_write_raw(w, STR("\r\n"));
         return;
     }
-    h1_write_raw(w, STR("X-Amzn-Trace-Id: Self="));
+    h1_write_raw(w, STR("Self="));
     h1_write_raw(w, ours);
     struct str part;
     while (str_next(&came, ';', &part)) {
@@ -178,6 +183,7 @@ static void write_trace(struct h1_writer *w, struct lb_worker *worker, const str
             h1_write_raw(w, part);
         }
     }
+    worker->log_pen.trace = str_make(w->ptr + start, w->len - start);
     h1_write_raw(w, STR("\r\n"));
 }
 

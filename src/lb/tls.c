@@ -181,7 +181,8 @@ struct lb_tls *lb_tls_new(struct lb_tls_room *room, struct ev_fd *fd, SSL *ssl,
     BIO *bio = BIO_new(method);
     CHECK(bio != NULL);
     struct lb_tls *t = MEM_NEW(struct lb_tls);
-    *t = (struct lb_tls){.ssl = ssl, .fd = fd, .room = room, .site = site};
+    *t = (struct lb_tls){
+        .ssl = ssl, .fd = fd, .room = room, .site = site, .warm_at = LB_TLS_WARM_MAX};
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
@@ -195,6 +196,9 @@ void lb_tls_free(struct lb_tls *t)
         return;
     }
     ev_defer_cancel(&t->again);
+    if (t->warm_at != LB_TLS_WARM_MAX) {
+        t->room->warm[t->warm_at] = NULL;
+    }
     /* quiet: a session that was not closed by an alert stays good for the next connection */
     SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
@@ -205,6 +209,26 @@ void lb_tls_free(struct lb_tls *t)
     mem_free(t);
 }
 
+/* ---- record buffers ---------------------------------------------------------------------------
+ */
+
+/* The connection that has waited longest gives its buffers up, unless part of a record is there. */
+static void warm_up(struct lb_tls *t)
+{
+    struct lb_tls_room *room = t->room;
+    if (t->warm_at != LB_TLS_WARM_MAX) {
+        return;
+    }
+    struct lb_tls *oldest = room->warm[room->warm_next];
+    if (oldest != NULL) {
+        (void)SSL_free_buffers(oldest->ssl);
+        oldest->warm_at = LB_TLS_WARM_MAX;
+    }
+    room->warm[room->warm_next] = t;
+    t->warm_at = room->warm_next;
+    room->warm_next = (room->warm_next + 1) % LB_TLS_WARM_MAX;
+}
+
 /* ---- one call -------------------------------------------------------------------------------- */
 
 /* The room is ours until leave(). want_bytes: the most plaintext that the caller takes. */
@@ -212,6 +236,7 @@ static void enter(struct lb_tls *t, size_t want_bytes)
 {
     struct lb_tls_room *room = t->room;
     CHECK(room->out_end == 0);
+    warm_up(t);
     room->in_at = 0;
     room->in_end = 0;
     t->receive_max = LB_TLS_IN_BYTES;
@@ -360,6 +385,7 @@ ssize_t lb_tls_write(struct lb_tls *t, struct str bytes)
     size_t done = t->owed_bytes;
     t->owed_bytes = 0;
     CHECK(done <= bytes.len);
+    warm_up(t);
     ERR_clear_error();
     bool is_short = false;
     while (done < bytes.len && !is_short) {

@@ -2,8 +2,8 @@
 /* One TLS connection, with a client or with a target, as the worker sees it: bytes in, bytes out,
  * with the meaning of recv(2) and send(2). OpenSSL never touches the socket: what arrives is
  * received once an event into a buffer that the whole thread shares, and what leaves is collected
- * there and sent at once, so that a response of four records costs one system call and an idle
- * connection holds no buffer at all.
+ * there and sent at once, so that a response of four records costs one system call. The buffers of
+ * OpenSSL stay with the connections that worked last; idle ones hold none.
  *
  * Waiting Bytes that epoll cannot see (kept behind a full buffer, or a close_notify behind the
  *         last bytes) are read on by a deferred call of the descriptor's own callback; lb_tls_wants
@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "ev/loop.h"
 #include "lb/block.h"
+#include "lb/limits.h"
 
 #include <sys/types.h>
 
@@ -45,6 +46,8 @@ struct lb_tls_room {
     size_t in_at;
     size_t in_end;
     size_t out_end;
+    struct lb_tls *warm[LB_TLS_WARM_MAX]; /* in the order in which they came */
+    size_t warm_next;
 };
 
 enum lb_tls_state { LB_TLS_SHAKING, LB_TLS_OPEN, LB_TLS_ENDED, LB_TLS_BROKEN };
@@ -62,6 +65,7 @@ struct lb_tls {
     struct lb_block *kept;        /* ciphertext that was received and not read */
     struct lb_block *unsent;      /* ciphertext that the socket has not taken */
     size_t owed_bytes;            /* of the caller's bytes: those in `unsent` */
+    size_t warm_at;               /* in the room; LB_TLS_WARM_MAX: not there */
     size_t receive_max;           /* what this call may still receive */
     uint64_t sent_bytes;          /* ciphertext that the socket took */
     int error;                    /* errno of LB_TLS_BROKEN */

@@ -7,6 +7,7 @@
 #include "lb/openssl.h"
 #include "lb/tls.h"
 #include "lb/tls_mutual.h"
+#include "lb/tls_ocsp.h"
 #include "lb/tls_target.h"
 #include "tlspol/tlspol.h"
 
@@ -251,7 +252,7 @@ static enum err read_chain(struct make *m, const struct lbconf_certificate *in, 
     return is_fine && is_end ? ERR_OK : refuse(m, in->arn, "has a chain that cannot be used");
 }
 
-static int64_t seconds_of(const ASN1_TIME *time)
+int64_t lb_tls_seconds_of(const ASN1_TIME *time)
 {
     int days = 0;
     int seconds = 0;
@@ -268,8 +269,8 @@ static struct lb_tls_rank rank_of(X509 *x)
     int bits = EVP_PKEY_get_bits(key);
     struct lb_tls_rank rank = {.kind = LB_TLS_RSA,
                                .strength_bits = (uint32_t)bits,
-                               .from_s = seconds_of(X509_get0_notBefore(x)),
-                               .until_s = seconds_of(X509_get0_notAfter(x))};
+                               .from_s = lb_tls_seconds_of(X509_get0_notBefore(x)),
+                               .until_s = lb_tls_seconds_of(X509_get0_notAfter(x))};
     if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC) {
         rank.kind = bits > 384 ? LB_TLS_P521 : bits > 256 ? LB_TLS_P384 : LB_TLS_P256;
     }
@@ -332,6 +333,7 @@ static void set_sessions(struct make *m, SSL_CTX *context)
 
 static enum err make_context(struct make *m, const struct lbconf_certificate *in, SSL_CTX **ret)
 {
+    static int groups[] = {NID_X25519, NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1};
     static const bool with_h2 = true;
     static const bool without_h2 = false;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -342,9 +344,8 @@ static enum err make_context(struct make *m, const struct lbconf_certificate *in
     *ret = context; /* the site's from now on */
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                            SSL_OP_CIPHER_SERVER_PREFERENCE);
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     set_policy(context, m->policy);
-    CHECK(SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521") == 1);
+    CHECK(SSL_CTX_set1_groups(context, groups, ARRAY_COUNT(groups)) == 1);
     set_sessions(m, context);
     SSL_CTX_set_client_hello_cb(context, on_client_hello, NULL);
     const bool *offer = m->offers_h2 ? &with_h2 : &without_h2;
@@ -365,6 +366,9 @@ static enum err add_certificate(struct make *m, const struct lbconf_certificate 
     X509 *leaf = SSL_CTX_get0_certificate(c->context);
     c->rank = rank_of(leaf);
     add_names(m, leaf, c);
+    if (!lb_tls_ocsp_use(m->site, c, in->ocsp_base64)) {
+        return refuse(m, in->arn, "has an OCSP response that is none, or that is not good");
+    }
     return ERR_OK;
 }
 
@@ -388,6 +392,7 @@ static void make_key(const struct lbconf_listener *l, bool offers_h2, char ret[6
         add_text(s, l->certificates.items[i].arn);
         add_text(s, l->certificates.items[i].chain_pem);
         add_text(s, l->certificates.items[i].key_pem);
+        add_text(s, l->certificates.items[i].ocsp_base64);
     }
     if (l->mutual_auth != NULL) {
         add_text(s, l->mutual_auth->mode);

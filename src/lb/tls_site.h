@@ -16,12 +16,15 @@
 #include <stdatomic.h>
 
 typedef struct ssl_st SSL;
+struct asn1_string_st;
 typedef struct ssl_ctx_st SSL_CTX;
 
 struct lb_tls_certificate {
     struct str arn;
     SSL_CTX *context;
     struct lb_tls_rank rank;
+    struct str ocsp;      /* DER of a response to staple; absent: none */
+    int64_t ocsp_until_s; /* since 1970; 0: as long as we like */
 };
 
 /* The certificates that have a name, in the listener's order. */
@@ -67,6 +70,8 @@ enum err lb_tls_site_take(struct op *op, struct lb_tls_share *share,
                           const struct lbconf_listener *listener, bool offers_h2,
                           struct lb_tls_site **ret_site) MUST_USE;
 void lb_tls_site_give(struct lb_tls_site *site);
+/* Since 1970; 0 for what is no time. */
+int64_t lb_tls_seconds_of(const struct asn1_string_st *time);
 /* For a connection. Any thread. */
 struct lb_tls_site *lb_tls_site_hold(struct lb_tls_site *site);
 void lb_tls_site_drop(struct lb_tls_site *site);

@@ -30,7 +30,6 @@ SSL_CTX *lb_tls_target_context(void)
     CHECK(SSL_CTX_set_cipher_list(context, arena_c_str(&a, tlspol_cipher_list(&a, policy, false))));
     CHECK(SSL_CTX_set_ciphersuites(context, arena_c_str(&a, tlspol_cipher_list(&a, policy, true))));
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_session_cache_mode(context,
                                          SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, on_session);

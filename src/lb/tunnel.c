@@ -119,6 +119,7 @@ void lb_tunnel_to_target(struct lb_exchange *ex, struct str bytes)
 {
     struct lb_tunnel *t = ex->tunnel;
     note_bytes(ex, bytes.len);
+    ex->access.received_bytes += bytes.len;
     size_t passes = t->told_target ? 0 : lb_websocket_follow(&t->from_client, bytes, t->is_ending);
     if (passes > 0) {
         CHECK(lb_block_add(&ex->client->worker->blocks, &ex->out, str_slice(bytes, 0, passes)));

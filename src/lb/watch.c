@@ -209,8 +209,11 @@ bool lb_watch_is_anomalous(const struct lb_peer *peer)
 void lb_watch_adopt(struct lb *lb, const struct lb_conf *conf)
 {
     for (size_t i = 0; i < conf->group_count; i++) {
-        if (conf->groups[i].is_watched && !ev_timer_is_set(&lb->watch_timer)) {
+        const struct lb_group *g = &conf->groups[i];
+        if (g->is_watched && !ev_timer_is_set(&lb->watch_timer)) {
             ev_timer_set(lb->loop, &lb->watch_timer, dur_scaled(LB_ANOMALY_WINDOW), on_window);
+        } else if (!g->is_watched && g->slot != LBSTATS_NONE) {
+            lbstats_anomalies_set(lb->options.stats, g->slot, 0, 0); /* it may have been */
         }
     }
 }

@@ -7,6 +7,7 @@
 #include "lb/affinity.h"
 #include "lb/control.h"
 #include "lb/h2.h"
+#include "lb/logs.h"
 #include "lb/tls_target.h"
 #include "regex/regex.h"
 
@@ -249,6 +250,7 @@ static void free_worker(struct lb_worker *w)
     if (w->h2 != NULL) {
         lb_h2_shared_free(w->h2);
     }
+    mem_free(w->log_pen.line);
     lb_tls_room_fini(&w->tls_room);
     regex_scratch_free(w->regex_scratch);
     lb_blocks_fini(&w->blocks);
@@ -278,6 +280,12 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     w->date_s = -1;
     w->expires_s = -1;
     w->random = rand_u64() | 1;
+    w->log_seed = rand_u64();
+    w->log_pen.second = -1;
+    if (lb->logs != NULL) {
+        w->log_pen.ring = lb_logs_ring(lb->logs, id);
+        w->log_pen.line = mem_alloc(LB_LOG_LINE_BYTES_MAX);
+    }
     init_lists(w);
     w->row = lbstats_row_claim(lb->options.stats, lb->options.generation);
     if (w->row == LBSTATS_NONE) {

@@ -11,6 +11,7 @@
 
 #include "ev/loop.h"
 #include "http/h1.h"
+#include "lb/access.h"
 #include "lb/block.h"
 #include "lb/body.h"
 #include "lb/conf.h"
@@ -132,7 +133,9 @@ struct lb_client {
     uint8_t state;
     uint8_t hold; /* enum lb_hold */
     bool must_linger;
-    bool awaits_proxy; /* its first bytes are a PROXY header */
+    bool is_source_counted; /* in lb->sources */
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
+    bool awaits_proxy;     /* its first bytes are a PROXY header */
     bool is_ipv6;
     uint8_t peer[16]; /* lb_addr_bytes */
     uint16_t peer_port;
@@ -157,6 +160,7 @@ struct lb_exchange {
     struct lb_body response;
     struct lb_block *out;  /* to the target: [at, end) not sent; all of [0, end) while may_replay */
     struct lb_block *head; /* part of the response's head */
+    struct lb_access access;
     struct lb_peer *refused[LB_CONNECTS_MAX]; /* not to be tried again */
     mono_t began;
     mono_t sent_at; /* when the target had the request's head */
@@ -242,8 +246,10 @@ struct lb_worker {
     struct lb_tls_room tls_room;
     mono_t shaken_turn; /* the turn that shaken_for is about */
     dur_t shaken_for;   /* spent on clients' handshakes */
-    uint64_t random;    /* state of a generator for trace ids */
-    int64_t date_s;     /* second that date_text shows */
+    struct lb_log_pen log_pen;
+    uint64_t log_seed;
+    uint64_t random; /* state of a generator for trace ids */
+    int64_t date_s;  /* second that date_text shows */
     char date_text[32];
     int64_t expires_s; /* second that expires_text was made in */
     char expires_text[32];
@@ -315,6 +321,11 @@ void lb_link_event(struct lb_link *l, unsigned ready);
 void lb_link_timeout(struct lb_link *l);
 /* Idle ones at once, the others with their last stream. */
 void lb_links_close(struct lb_pool *pool);
+/* How much of a body to read at once. */
+static inline size_t lb_read_room(const struct lb_worker *w)
+{
+    return w->blocks.held_bytes < LB_HELD_BYTES_MAX ? LB_READ_BYTES_MAX : LB_SMALL_READ_BYTES;
+}
 
 /* ---- the only places where bytes of a connection are read and written ------------------------ */
 
@@ -379,8 +390,9 @@ void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
 void lb_client_finish(struct lb_client *c, bool must_linger);
 void lb_client_close(struct lb_client *c);
-/* worker->request_head is H1_BAD: counts and answers. */
-void lb_client_refuse_head(struct lb_client *c);
+/* worker->request_head is H1_BAD, or is empty: counts, logs and answers. */
+void lb_client_refuse_head(struct lb_client *c, size_t received_bytes);
+void lb_client_refuse(struct lb_client *c, unsigned status, size_t received_bytes);
 /* As lb_client_wait, for the rest of a head. */
 void lb_client_wait_for_head(struct lb_client *c);
 /* So much waits for the client that its target is made to wait too. */
@@ -501,6 +513,12 @@ void lb_watch_answer(struct lb_exchange *ex, bool is_fault);
 void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
 
+/* replay.c */
+/* Bytes to reserve for a request whose head has head_len bytes and whose body has `here` so far. */
+size_t lb_replay_room(const struct h1_head *h, size_t head_len, size_t here);
+/* Puts more of a body behind its head. False: there is no room, or no need any more. */
+bool lb_replay_keep(struct lb_exchange *ex, struct str bytes);
+
 /* version.c */
 /* Content-Type: application/grpc, with or without a codec's name; not grpc-web. */
 bool lb_is_grpc(const struct h1_head *h);
@@ -530,6 +548,8 @@ void lb_rewrite_response(struct lb_worker *w, const struct lb_exchange *ex, bool
 /* reply.c: answers of our own */
 /* An error page; the caller has counted it. */
 void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool closes);
+/* Bytes that it would have. */
+size_t lb_reply_error_bytes(struct lb_client *c, unsigned status, bool is_head, bool closes);
 void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes);
 void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const struct lb_action *a,
                        bool is_head, bool closes);
@@ -539,7 +559,7 @@ struct lbstats_block *lb_count_block(const struct lb_worker *w, uint32_t slot);
 void lb_count_one(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 void lb_count_drop(const struct lb_worker *w, uint32_t slot, enum lbstats_counter counter);
 /* A response's head came from the target. */
-void lb_count_response(const struct lb_exchange *ex, unsigned status, dur_t took);
+void lb_count_response(struct lb_exchange *ex, unsigned status, dur_t took);
 /* An answer of our own; ex is NULL when no target was chosen. status 0: nobody waits for an answer,
  * only the request counts. */
 void lb_count_own(const struct lb_client *c, const struct lb_exchange *ex, unsigned status);

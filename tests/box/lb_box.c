@@ -1,7 +1,8 @@
 /* The data plane alone, for tests and measurements: snapshots come as lines of JSON on stdin, what
  * lb reports goes out as lines of JSON on stdout.
  *
- *   lb_box [--workers N] [--pinned] [--time-scale N]
+ *   lb_box [--workers N] [--pinned] [--time-scale N] [--folder PATH]
+ *          [--counters PATH --generation N] | --hold
  *
  * Lines: a snapshot of model/lbconf.api; "stats": the counters; "stop MS"; end of input stops at
  * once. */
@@ -14,6 +15,7 @@
 #include "shape/walk.h"
 #include "stats/lbstats.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -188,10 +190,41 @@ static void on_input(struct ev_fd *fd, unsigned ready)
     }
 }
 
-static enum err run(struct op *op, struct box *box, struct lb_options *options)
+/* Only keeps counters, as sup does: "stats", and "gone N" when the process of generation N is dead.
+ */
+static enum err hold(struct op *op)
+{
+    static struct box box;
+    char line[64];
+    int fd = -1;
+    TRY(lbstats_create(op, &fd));
+    TRY(lbstats_map(op, fd, &box.stats));
+    printf("{\"ready\":true}\n{\"hold\":\"/proc/%d/fd/%d\"}\n", (int)getpid(), fd);
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        uint64_t generation = 0;
+        struct str said = str_trim(str_of(line));
+        if (str_starts_with(said, STR("gone ")) &&
+            str_parse_u64(str_from(said, 5), UINT32_MAX, &generation)) {
+            lbstats_generation_gone(box.stats, (uint32_t)generation);
+            printf("{\"gone\":true}\n");
+        } else {
+            print_stats(&box);
+        }
+    }
+    lbstats_unmap(box.stats);
+    (void)close(fd);
+    return ERR_OK;
+}
+
+static enum err run(struct op *op, struct box *box, struct lb_options *options,
+                    const char *counters)
 {
     auto_fd int fd = -1;
-    TRY(lbstats_create(op, &fd));
+    if (counters == NULL) {
+        TRY(lbstats_create(op, &fd));
+    } else {
+        fd = open(counters, O_RDWR | O_CLOEXEC);
+    }
     TRY(lbstats_map(op, fd, &box->stats));
     TRY(ev_loop_open(op, &box->loop));
     box->report = (struct lb_report){.self = box,
@@ -201,7 +234,6 @@ static enum err run(struct op *op, struct box *box, struct lb_options *options)
                                      .listen_failed = listen_failed,
                                      .unlistened = unlistened,
                                      .stopped = stopped};
-    options->generation = 1;
     options->stats = box->stats;
     options->report = &box->report;
     options->listen = listen_on;
@@ -221,7 +253,9 @@ static enum err run(struct op *op, struct box *box, struct lb_options *options)
 int main(int argc, char **argv)
 {
     static struct box box;
-    struct lb_options options = {.worker_count = 1};
+    struct lb_options options = {.worker_count = 1, .generation = 1};
+    const char *counters = NULL;
+    bool must_hold = false;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
@@ -235,11 +269,19 @@ int main(int argc, char **argv)
             clock_set_scale((int64_t)number);
         } else if (strcmp(argv[i], "--pinned") == 0) {
             options.is_pinned = true;
+        } else if (strcmp(argv[i], "--folder") == 0 && i + 1 < argc) {
+            options.folder = str_of(argv[i + 1]);
+        } else if (strcmp(argv[i], "--counters") == 0 && i + 1 < argc) {
+            counters = argv[i + 1];
+        } else if (strcmp(argv[i], "--generation") == 0) {
+            options.generation = (uint32_t)number;
+        } else if (strcmp(argv[i], "--hold") == 0) {
+            must_hold = true;
         }
     }
     auto_op struct op op;
     op_init(&op);
-    if (run(&op, &box, &options) != ERR_OK) {
+    if ((must_hold ? hold(&op) : run(&op, &box, &options, counters)) != ERR_OK) {
         (void)fprintf(stderr, "lb_box: %s\n", op.note.text);
         return 1;
     }

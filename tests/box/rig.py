@@ -352,6 +352,10 @@ class Load:
 TESTS = []
 
 
+class Skip(Exception):
+    """What the test needs is not on this machine."""
+
+
 def test(fn):
     TESTS.append(fn)
     return fn
@@ -366,6 +370,8 @@ def main():
         try:
             fn()
             print(f"ok {number} - {fn.__name__}", flush=True)
+        except Skip as reason:
+            print(f"ok {number} - {fn.__name__} # SKIP {reason}", flush=True)
         except Exception as e:  # a test may fail in any way
             import traceback
             failed += 1

@@ -13,7 +13,9 @@ class Bench:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hitless-certs-"))
         self.root = Authority(self.folder, "Test Root")
         self.middle = Authority(self.folder, "Test Middle", self.root)
-        self.engine = Engine()
+        self.files = self.folder / "files" / REGION
+        self.files.mkdir(parents=True)
+        self.engine = Engine("--certificate-dir", str(self.files.parent))
         self.acm = self.engine.client("acm")
         self.elb = self.engine.client("elbv2")
 
@@ -319,6 +321,46 @@ def test_trust_stores_come_from_the_folder_that_stands_for_s3(b):
     b.elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
 
 
+def test_certificates_come_from_files(b):
+    pem, key = b.middle.issue("files.example.com")
+    whole, its_key = b.folder / "shop.pem", b.folder / "shop.key"
+    whole.write_bytes(pem.read_bytes() + b.middle.path.read_bytes())
+    its_key.write_bytes(key.read_bytes())
+    arn = b.engine.hitless("certificate", "import", str(whole), check=True).stdout.strip()
+    assert b.acm.describe_certificate(CertificateArn=arn)["Certificate"]["DomainName"] == "files.example.com"
+    again = b.engine.hitless("certificate", "import", str(whole), "--arn", arn, check=True).stdout.strip()
+    assert again == arn, again
+    listed = b.engine.hitless("certificate", "list", check=True).stdout
+    assert "files.example.com" in listed and arn in listed and "unused" in listed, listed
+    wrong = b.engine.hitless("certificate", "import", str(whole), "--key", str(b.middle.key))
+    assert wrong.returncode == 3 and "do not match" in wrong.stderr and "PRIVATE" not in wrong.stderr, wrong
+    b.acm.delete_certificate(CertificateArn=arn)
+
+    def put(name, *names):  # the key first, as the pair must fit
+        pem, key = b.middle.issue(*names)
+        (b.files / f"{name}.key").write_bytes(key.read_bytes())
+        (b.files / f"{name}.pem").write_bytes(pem.read_bytes() + b.middle.path.read_bytes())
+        return openssl("x509", "-in", pem, "-noout", "-serial").strip().split("=")[1]
+
+    def of_file(name):
+        for c in b.acm.list_certificates(Includes={"keyTypes": ["EC_prime256v1"]})["CertificateSummaryList"]:
+            tags = b.acm.list_tags_for_certificate(CertificateArn=c["CertificateArn"])["Tags"]
+            if {"Key": "hitless.file", "Value": name} in tags:
+                return c["CertificateArn"]
+
+    serial = put("watched", "watched.example.com")
+    arn = wait_until("imported", lambda: of_file("watched"))
+    assert serial_of(b, arn) == serial
+    serial = put("watched", "watched.example.com", "more.example.com")
+    wait_until("imported again", lambda: serial_of(b, arn) == serial)
+    b.engine.kill_role("control")
+    wait_until("back", lambda: api_says(lambda: of_file("watched")) == arn, timeout_s=60)
+    assert serial_of(b, arn) == serial
+    for path in b.files.iterdir():
+        path.unlink()
+    b.acm.delete_certificate(CertificateArn=arn)
+
+
 def status_of(b, arn):
     return b.acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
 
@@ -458,6 +500,7 @@ if __name__ == "__main__":
                test_a_re_import_keeps_the_arn_and_what_aws_asks_to_stay,
                test_trust_stores_come_from_the_folder_that_stands_for_s3,
                test_a_re_import_under_load_swaps_the_certificate_and_fails_nobody,
+               test_certificates_come_from_files,
                test_a_requested_certificate_of_the_local_authority_is_issued_at_once,
                test_acme_issues_over_the_listener_and_renews_under_load,
                test_acme_goes_on_after_refusals_an_outage_and_a_kill], Bench)

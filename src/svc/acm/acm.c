@@ -3,6 +3,8 @@
 #include "svc/acm/acm.h"
 
 #include "base/mem.h"
+#include "svc/acm/folder.h"
+#include "svc/acm/limits.h"
 #include "svc/acm/machine.h"
 #include "svc/acm/service.h"
 
@@ -11,8 +13,10 @@ enum err acm_open(struct op *op, const struct acm_config *config, struct acm **r
     struct acm *acm = MEM_NEW(struct acm);
     arena_init(&acm->arena);
     acm->config = *config;
+    map_init(&acm->seen_files);
     acm->config.account = arena_str(&acm->arena, config->account);
     acm->config.state = arena_str(&acm->arena, config->state);
+    acm->config.folder = arena_str(&acm->arena, config->folder);
     acm->config.acme.directory = arena_str(&acm->arena, config->acme.directory);
     acm->config.acme.contact = arena_str(&acm->arena, config->acme.contact);
     acm->config.acme.ca_file = arena_str(&acm->arena, config->acme.ca_file);
@@ -27,9 +31,19 @@ enum err acm_open(struct op *op, const struct acm_config *config, struct acm **r
     return ERR_OK;
 }
 
+static void on_folder_due(struct ev_timer *timer)
+{
+    struct acm *acm = CONTAINER_OF(timer, struct acm, folder_timer);
+    acm_folder_scan(acm);
+    ev_timer_set(acm->config.loop, timer, ACM_FOLDER_EVERY, on_folder_due);
+}
+
 void acm_start(struct acm *acm)
 {
     acm->is_started = true;
+    if (str_is_set(acm->config.folder)) {
+        on_folder_due(&acm->folder_timer);
+    }
     acm_turn_soon(acm);
 }
 
@@ -47,6 +61,8 @@ void acm_close(struct acm *acm)
         ev_defer_cancel(&acm->turn);
     }
     ev_timer_stop(&acm->timer);
+    ev_timer_stop(&acm->folder_timer);
+    acm_folder_fini(acm);
     acme_close(acm->acme);
     arena_fini(&acm->arena);
     mem_wipe(acm, sizeof(*acm));

@@ -25,7 +25,8 @@ struct acm_config {
     struct ev_loop *loop;
     struct seal_key key;
     struct str account;
-    struct str state; /* folder; the local authority's certificate is written there */
+    struct str state;  /* folder; the local authority's certificate is written there */
+    struct str folder; /* of certificates to import, see folder.c; absent: none */
     struct acm_acme acme;
     bool is_test_mode; /* requested certificates come from the engine's own authority at once */
     struct port_certificate_users users;

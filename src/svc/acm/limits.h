@@ -18,6 +18,7 @@
 #define ACM_CALL_TIMEOUT         DUR_S(60)
 #define ACM_NONCES_BAD_MAX       3           /* in a row, until it counts as a failure */
 #define ACM_RENEWALS_EVERY_MAX   DUR_MIN(60) /* looks for what has to be renewed */
+#define ACM_FOLDER_EVERY         DUR_S(2)    /* looks at the files of --certificate-dir */
 #define ACM_LOCAL_DAYS           198         /* as AWS's own certificates */
 #define ACM_LOCAL_AUTHORITY_DAYS 3650
 #define ACM_VALIDATION_TIME      DUR_MIN(72 * 60) /* then VALIDATION_TIMED_OUT */

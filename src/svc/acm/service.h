@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of this module share; private to it. */
 
+#include "base/map.h"
 #include "base/op.h"
 #include "crypt/cert.h"
 #include "ev/loop.h"
@@ -18,7 +19,9 @@ struct acm {
     struct ev_defer turn;
     struct ev_timer timer;
     wall_t renewals_due; /* when to look for them again */
-    struct acme *acme;   /* NULL without an authority outside */
+    struct ev_timer folder_timer;
+    struct map seen_files; /* path -> char *, how the pair was when it was last looked at */
+    struct acme *acme;     /* NULL without an authority outside */
 };
 
 extern const struct store_kind acm_kind_certificate;

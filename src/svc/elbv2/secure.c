@@ -121,6 +121,12 @@ static enum err push(struct op *op, struct elbv2 *e, struct str arn, struct lbco
     return ERR_OK;
 }
 
+/* Gone, not issued, or its key does not open: nothing that reading once more would mend. */
+static bool is_unusable(enum err result)
+{
+    return result == ERR_NOT_FOUND || result == ERR_STATE || result == ERR_INTERNAL;
+}
+
 static enum err fill_default(struct op *op, struct elbv2 *e, const struct elbv2_listener *listener,
                              struct lbconf_certificates *to)
 {
@@ -128,7 +134,12 @@ static enum err fill_default(struct op *op, struct elbv2 *e, const struct elbv2_
         return op_fail(op, ERR_UNSUPPORTED, "it has no certificate");
     }
     enum err result = push(op, e, listener->certificates.items[0].certificate_arn, to);
-    return result == ERR_NOT_FOUND || result == ERR_STATE ? ERR_UNSUPPORTED : result;
+    if (is_unusable(result)) {
+        log_error("elbv2", "the listener %.*s is not served: %s", STR_ARG(listener->listener_arn),
+                  op->note.text);
+        return ERR_UNSUPPORTED;
+    }
+    return result;
 }
 
 /* One that is gone is passed over: the others serve on. */
@@ -137,7 +148,7 @@ static enum err fill_others(struct op *op, struct elbv2 *e, const struct engine_
 {
     for (size_t i = 0; i < arns->count; i++) {
         enum err result = push(op, e, arns->items[i], to);
-        if (result == ERR_NOT_FOUND || result == ERR_STATE) {
+        if (is_unusable(result)) {
             log_warn("elbv2", "a listener's certificate is not offered: %s", op->note.text);
             op_note_clear(op);
             continue;
@@ -198,13 +209,16 @@ struct str elbv2_why_not_secure(struct op *op, struct elbv2 *e,
     struct str arn = listener->certificates.count > 0
                          ? listener->certificates.items[0].certificate_arn
                          : STR("(none)");
-    if (port->check(port->self, op, arn) == ERR_OK) {
+    struct port_certificate found = {0};
+    enum err result = port->find(port->self, op, arn, &found);
+    explicit_bzero((void *)(uintptr_t)found.key_pem.ptr, found.key_pem.len);
+    if (!is_unusable(result)) {
         return STR_NONE;
     }
+    struct str why = arena_str(&op->arena, str_of(op->note.text));
     op_note_clear(op);
-    return arena_printf(&op->arena,
-                        "The listener on port %d is not served: its certificate %.*s is not there.",
-                        OPT_OR(listener->port, 0), STR_ARG(arn));
+    return arena_printf(&op->arena, "The listener on port %d is not served: %.*s",
+                        OPT_OR(listener->port, 0), STR_ARG(why));
 }
 
 void elbv2_secure_clear(const struct lbconf_listener *listener)
