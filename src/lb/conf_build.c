@@ -75,6 +75,14 @@ static bool attribute_is(const struct lbconf_attributes *attributes, struct str 
 /* ---- target groups --------------------------------------------------------------------------- */
 
 /* "200", "200,202", "200-299" and mixtures. */
+static enum lb_version version_of(const struct lbconf_target_group *in)
+{
+    if (STR_IS(in->protocol_version, "HTTP2")) {
+        return LB_HTTP2;
+    }
+    return STR_IS(in->protocol_version, "GRPC") ? LB_GRPC : LB_HTTP1;
+}
+
 static bool read_matcher(struct str text, struct lb_check *check)
 {
     struct str part;
@@ -112,7 +120,11 @@ static enum err read_check(struct build *b, const struct lbconf_target_group *in
                            struct lb_check *check)
 {
     check->is_on = OPT_OR(in->is_check_enabled, true);
-    check->path = str_is_set(in->check_path) ? arena_str(b->arena, in->check_path) : STR("/");
+    bool is_grpc = version_of(in) == LB_GRPC;
+    check->path = is_grpc ? STR("/AWS.ALB/healthcheck") : STR("/");
+    if (str_is_set(in->check_path)) {
+        check->path = arena_str(b->arena, in->check_path);
+    }
     check->interval = DUR_S(OPT_OR(in->check_interval_seconds, 30));
     check->timeout = DUR_S(OPT_OR(in->check_timeout_seconds, 5));
     check->healthy_threshold = (uint32_t)OPT_OR(in->healthy_threshold, 5);
@@ -133,7 +145,8 @@ static enum err read_check(struct build *b, const struct lbconf_target_group *in
                        STR_ARG(in->arn), STR_ARG(in->check_port));
     }
     check->port = (uint16_t)port;
-    if (!read_matcher(str_is_set(in->matcher) ? in->matcher : STR("200"), check)) {
+    struct str usual = is_grpc ? STR("12") : STR("200");
+    if (!read_matcher(str_is_set(in->matcher) ? in->matcher : usual, check)) {
         return op_fail(b->op, ERR_INPUT, "the matcher of %.*s is \"%.*s\"", STR_ARG(in->arn),
                        STR_ARG(in->matcher));
     }
@@ -208,6 +221,7 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
     }
+    g->version = version_of(in);
     g->arn = arena_str(b->arena, in->arn);
     g->dimension = dimension_of(b->arena, in->arn, STR("targetgroup/"), 0);
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
@@ -484,6 +498,7 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
     }
     l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
     l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
+    l->takes_prior_knowledge = attribute_is(a, STR("hitless.http2.prior_knowledge"), STR("true"));
     l->takes_proxy = attribute_is(a, STR("hitless.proxy_protocol.enabled"), STR("true"));
     l->drops_invalid =
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));

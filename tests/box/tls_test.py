@@ -139,7 +139,7 @@ def the_name_chooses_the_certificate():
 
 
 @test
-def only_http_1_is_offered_until_there_is_more():
+def alpn_offers_http_2_unless_it_is_off():
     port = free_port()
     t = Target()
     with Box() as box:
