@@ -372,7 +372,6 @@ bool lb_client_keep_ahead(struct lb_client *c, struct str bytes)
 static void keep_partial(struct lb_client *c, struct str bytes)
 {
     if (c->ahead == NULL) {
-        c->head_since = ev_now(&c->worker->loop);
         lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
     } else {
         lb_block_give(&c->worker->blocks, c->ahead);

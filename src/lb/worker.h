@@ -119,6 +119,7 @@ enum lb_hold {
     LB_HOLD_EXPIRED, /* it waited too long */
 };
 
+/* Its size is what an idle connection costs: docs/load-balancer.md. */
 struct lb_client {
     struct ev_fd fd;
     struct ev_timer timer;
@@ -132,21 +133,20 @@ struct lb_client {
     struct lb_block *back;  /* not sent yet */
     struct lb_tls *tls;     /* NULL: plain */
     mono_t accepted_at;
-    mono_t head_since; /* first byte of the head that is not complete */
     uint64_t listener_serial;
     uint32_t listener_index;
     uint32_t slot;
     struct lb_h2 *h2;         /* this is the socket of an HTTP/2 connection */
     struct lb_stream *stream; /* this is a stream: no socket of its own */
-    uint8_t state;
-    uint8_t hold; /* enum lb_hold */
-    bool must_linger;
-    bool is_source_counted; /* in lb->sources */
-    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
-    bool awaits_proxy;     /* its first bytes are a PROXY header */
-    bool is_ipv6;
-    uint8_t peer[16]; /* lb_addr_bytes */
+    uint8_t peer[16];         /* lb_addr_bytes */
     uint16_t peer_port;
+    uint8_t state : 4; /* enum lb_client_state */
+    uint8_t hold : 4;  /* enum lb_hold */
+    bool must_linger : 1;
+    bool is_source_counted : 1; /* in lb->sources */
+    bool awaits_proxy : 1;      /* its first bytes are a PROXY header */
+    bool is_ipv6 : 1;
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
 };
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
