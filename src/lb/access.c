@@ -270,7 +270,12 @@ static void put_head(struct pen *p, const struct lb_client *c, const struct lb_l
     static const struct str types[2][2] = {{STR_INIT("http"), STR_INIT("ws")},
                                            {STR_INIT("https"), STR_INIT("wss")}};
     char room[NET_ADDR_TEXT_BYTES_MAX];
-    put(p, types[l->tls != NULL][is_tunnel]);
+    bool is_grpc = c->exchange != NULL && c->exchange->is_grpc;
+    if (c->stream != NULL) {
+        put(p, is_grpc ? STR("grpcs") : STR("h2"));
+    } else {
+        put(p, types[l->tls != NULL][is_tunnel]);
+    }
     put(p, STR(" "));
     put_time(p, &c->worker->log_pen, clock_wall());
     put(p, STR(" "));
