@@ -9,6 +9,7 @@
 #include "runtime/mixed.h"
 #include "svc/sts/session.h"
 #include "svc/sts/sts.h"
+#include "webcall/webcall.h"
 
 #include <sys/stat.h>
 
@@ -76,6 +77,12 @@ static enum err list_users(void *self, struct op *op, struct str certificate_arn
 {
     struct engine *e = self;
     return e->port_users.list_users(e->port_users.self, op, certificate_arn, ret);
+}
+
+static enum err list_used(void *self, struct op *op, struct port_arns *ret)
+{
+    struct engine *e = self;
+    return e->port_users.list_used(e->port_users.self, op, ret);
 }
 
 static bool is_published(void *self)
@@ -294,7 +301,10 @@ static enum err open_certificates(struct op *op, struct engine *e)
                  .contact = e->options->acme_contact,
                  .ca_file = e->options->acme_ca_file},
         .is_test_mode = e->options->is_test_mode,
-        .users = {.self = e, .list_users = list_users, .is_published = is_published},
+        .users = {.self = e,
+                  .list_users = list_users,
+                  .list_used = list_used,
+                  .is_published = is_published},
         .wakes = e->port_wakes,
     };
     TRY(envelope_key_load(op, e->options->state, &acm.key));
@@ -304,6 +314,9 @@ static enum err open_certificates(struct op *op, struct engine *e)
 static enum err open_balancer(struct op *op, struct engine *e)
 {
     bool may_write_names = geteuid() == 0;
+    struct str ca_file = e->options->idp_ca_file;
+    TRY(webcall_open(op, e->loop, str_is_set(ca_file) ? arena_c_str(&e->op.arena, ca_file) : NULL,
+                     &e->web));
     struct elbv2_options options = {
         .store = e->store,
         .account = e->options->account,
@@ -314,6 +327,7 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .hosts_mark = state_mark(e),
         .host = {.self = e, .publish = publish, .wake = wake_elbv2},
         .certificates = acm_port_certificates(e->acm),
+        .web = e->web,
         .wakes = e->port_wakes,
     };
     TRY(elbv2_start(op, &options, &e->elbv2));
@@ -460,6 +474,9 @@ void engine_close(struct engine *e)
     }
     if (e->elbv2 != NULL) {
         elbv2_stop(e->elbv2);
+    }
+    if (e->web != NULL) {
+        webcall_close(e->web);
     }
     if (e->acm != NULL) {
         acm_close(e->acm);

@@ -29,6 +29,7 @@ struct engine {
     struct sts sts;
     struct ec2 ec2;
     struct acm *acm;
+    struct webcall_client *web; /* of elbv2 */
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;
     struct cloudwatch *cloudwatch;

@@ -25,6 +25,9 @@ const char options_help[] =
     "  --acme-contact MAIL    for that authority ($HITLESS_ACME_CONTACT)\n"
     "  --acme-ca-file FILE    whom to trust there instead of the system's authorities\n"
     "                         ($HITLESS_ACME_CA_FILE)\n"
+    "  --idp-ca-file FILE     whom to trust, instead of the system's authorities, when key sets "
+    "of\n"
+    "                         jwt-validation actions are fetched ($HITLESS_IDP_CA_FILE)\n"
     "  --workers N            threads of the data plane (default: one a processor)\n"
     "  --keep-tasks           tasks go on when the engine stops\n"
     "  --test-mode            takes any credentials and answers POST /moto-api/reset\n"
@@ -147,6 +150,13 @@ static enum err take_acme_ca_file(struct op *op, struct options *o, struct str v
     return ERR_OK;
 }
 
+static enum err take_idp_ca_file(struct op *op, struct options *o, struct str value)
+{
+    (void)op;
+    o->idp_ca_file = value;
+    return ERR_OK;
+}
+
 static enum err take_certificate_folder(struct op *op, struct options *o, struct str value)
 {
     if (value.len == 0) {
@@ -211,6 +221,7 @@ static const struct flag flags[] = {
     {"--acme-directory", VALUE_TEXT, take_acme_directory},
     {"--acme-contact", VALUE_TEXT, take_acme_contact},
     {"--acme-ca-file", VALUE_TEXT, take_acme_ca_file},
+    {"--idp-ca-file", VALUE_TEXT, take_idp_ca_file},
     {"--keep-tasks", VALUE_NONE, take_keep_tasks},
     {"--test-mode", VALUE_NONE, take_test_mode},
     {"--verbose", VALUE_NONE, take_verbose},
@@ -289,6 +300,7 @@ static enum err take_environment(struct op *op, struct options *o)
         {"HITLESS_ACME_DIRECTORY", take_acme_directory},
         {"HITLESS_ACME_CONTACT", take_acme_contact},
         {"HITLESS_ACME_CA_FILE", take_acme_ca_file},
+        {"HITLESS_IDP_CA_FILE", take_idp_ca_file},
     };
     for (size_t i = 0; i < ARRAY_COUNT(variables); i++) {
         const char *value = getenv(variables[i].name);
@@ -314,6 +326,7 @@ enum err options_parse(struct op *op, int count, char *const *words, struct opti
     }
     TRY(make_absolute(op, &o.state));
     TRY(make_absolute(op, &o.acme_ca_file));
+    TRY(make_absolute(op, &o.idp_ca_file));
     TRY(make_absolute(op, &o.certificate_folder));
     *ret_options = o;
     return ERR_OK;

@@ -23,6 +23,7 @@ struct options {
     struct str acme_directory;     /* "https://..."; absent: no authority outside */
     struct str acme_contact;       /* mail address or absent */
     struct str acme_ca_file;       /* absolute path or absent */
+    struct str idp_ca_file;        /* likewise: of who hands out key sets for JSON Web Tokens */
     struct str certificate_folder; /* absolute path or absent */
     size_t worker_count;           /* of the data plane; 0: one a processor */
     bool is_test_mode;             /* any credentials; POST /moto-api/reset */

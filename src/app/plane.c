@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "crypt/cert.h"
 #include "proc/limits.h"
 #include "shape/walk.h"
 
@@ -17,13 +18,14 @@ void plane_send(struct proc_channel *ch, enum plane_message type, const struct s
     if (bytes.is_overflown) {
         log_error("plane", "message %d has more than %d bytes and was not sent", (int)type,
                   PROC_PAYLOAD_BYTES_MAX);
+        cert_clear(buf_str(&bytes));
         return;
     }
     enum err e = proc_channel_send_payload(ch, (uint16_t)type, buf_str(&bytes));
     if (e != ERR_OK) {
         log_warn("plane", "message %d was not sent: %s", (int)type, err_text(e));
     }
-    explicit_bzero(bytes.ptr, bytes.len); /* a snapshot has private keys in it */
+    cert_clear(buf_str(&bytes)); /* a snapshot has private keys in it */
 }
 
 bool plane_read(struct op *op, const struct proc_message *m, const struct shape *shape,

@@ -449,11 +449,9 @@ static int run(struct op *op, const struct cli_args *args)
 
 const struct cli_command cli_top = {
     .name = "top",
-    .arguments = "",
+    .arguments = "[OPTIONS]",
     .summary = "what the load balancers do, second by second",
     .help =
-        "usage: hitless top [--api HOST:PORT] [--interval SECONDS] [--once] [--json]\n"
-        "\n"
         "Shows each load balancer of the engine and its target groups: requests a second, classes\n"
         "of answers, response times, connections, requests in flight, healthy targets, and the\n"
         "share that each group has of the requests. Exact: the difference of two readings.\n"

@@ -408,23 +408,21 @@ void lb_access_own(struct lb_client *c, const struct lb_own_answer *answer)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
+/* The subject is quoted where there is one; validity and serial number have no odd characters. */
 static void put_fact(struct pen *p, const struct lb_tls_facts *facts, enum lb_tls_fact fact)
 {
-    put(p, STR(" "));
     struct str value = facts == NULL ? STR("") : facts->values[fact];
-    put_quoted(p, value, LB_LOG_AGENT_BYTES);
+    bool is_quoted = fact == LB_TLS_FACT_SUBJECT && value.len > 0;
+    put(p, is_quoted ? STR(" \"") : STR(" "));
+    put_escaped(p, value.len > 0 ? value : STR("-"), LB_LOG_AGENT_BYTES);
+    put(p, is_quoted ? STR("\"") : STR(""));
 }
 
-/* "Failed:" and the reason in one word */
-static void put_verdict(struct pen *p, const struct lb_tls *tls, bool has_failed, bool has_cert)
+/* "Success", or "Failed:" and OpenSSL's reason in one word */
+static void put_verdict(struct pen *p, const struct lb_tls *tls, bool has_failed)
 {
-    put(p, STR(" "));
-    if (!has_failed) {
-        put(p, has_cert ? STR("Success") : STR("-"));
-        return;
-    }
-    put(p, STR("Failed:"));
-    for (const char *c = lb_tls_reason(tls); *c != '\0'; c++) {
+    put(p, has_failed ? STR(" Failed:") : STR(" Success"));
+    for (const char *c = has_failed ? lb_tls_reason(tls) : ""; *c != '\0'; c++) {
         bool is_odd = *c <= ' ' || *c > '~' || *c == '"' || *c == '\\';
         put(p, is_odd ? STR("_") : str_make(c, 1));
     }
@@ -459,8 +457,7 @@ void lb_access_connection(const struct lb_client *c, const struct lb_listener *l
         put_fact(&p, facts, LB_TLS_FACT_SUBJECT);
         put_fact(&p, facts, LB_TLS_FACT_VALIDITY);
         put_fact(&p, facts, LB_TLS_FACT_SERIAL);
-        bool has_cert = facts != NULL && facts->values[LB_TLS_FACT_SUBJECT].len > 0;
-        put_verdict(&p, c->tls, has_failed, has_cert);
+        put_verdict(&p, c->tls, has_failed);
         put(&p, STR(" "));
     }
     put_trace_of_connection(&p, c);

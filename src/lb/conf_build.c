@@ -4,6 +4,7 @@
 #include "lb/conf_build.h"
 #include "lb/challenge.h"
 #include "lb/cidr_set.h"
+#include "lb/guard.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -209,10 +210,13 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
                        in->targets.count, LB_GROUP_TARGETS_MAX);
     }
     struct str check = str_is_set(in->check_protocol) ? in->check_protocol : in->protocol;
-    bool is_known = (STR_IS(in->protocol, "HTTP") || STR_IS(in->protocol, "HTTPS")) &&
-                    (STR_IS(check, "HTTP") || STR_IS(check, "HTTPS"));
+    bool is_network = lb_is_network(in->protocol);
+    bool is_web_check = STR_IS(check, "HTTP") || STR_IS(check, "HTTPS");
+    bool is_web = STR_IS(in->protocol, "HTTP") || STR_IS(in->protocol, "HTTPS");
+    bool is_known = is_web ? is_web_check : is_network && !STR_IS(in->protocol, "TLS");
     g->is_tls = STR_IS(in->protocol, "HTTPS");
     g->check.is_tls = STR_IS(check, "HTTPS");
+    g->check.is_connect = is_network && !is_web_check;
     if (OPT_OR(in->is_in_use, true) && !is_known) {
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
@@ -223,6 +227,8 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
     g->is_in_use = OPT_OR(in->is_in_use, true);
     g->slot = LBSTATS_NONE;
+    g->is_network = is_network;
+    lb_network_group_read(&in->attributes, g);
     TRY(lb_conf_read_choosing(b->op, b->arena, in, g));
     TRY(attribute_seconds(b, &in->attributes, STR("deregistration_delay.timeout_seconds"),
                           LB_DRAIN_DEFAULT_S, &g->drain));
@@ -433,9 +439,12 @@ static enum err read_rule(struct build *b, const struct lbconf_listener *listene
         return op_fail(b->op, ERR_LIMIT, "%.*s has %zu conditions", STR_ARG(in->arn),
                        in->conditions.count);
     }
-    if (in->actions.count != 1) {
-        return op_fail(b->op, ERR_UNSUPPORTED, "%.*s has %zu actions, one is supported",
-                       STR_ARG(in->arn), in->actions.count);
+    if (in->actions.count == 0 || in->actions.count > LB_ACTIONS_MAX) {
+        return op_fail(b->op, ERR_LIMIT, "%.*s has %zu actions, 1 to %d can be", STR_ARG(in->arn),
+                       in->actions.count, LB_ACTIONS_MAX);
+    }
+    for (size_t i = in->actions.count - 1; i > 0; i--) {
+        TRY(lb_guard_add(b->op, b->arena, &in->actions.items[i - 1], &rule->guard));
     }
     rule->conditions = ARENA_ARRAY(b->arena, struct lb_condition, in->conditions.count);
     rule->condition_count = in->conditions.count;
@@ -445,7 +454,8 @@ static enum err read_rule(struct build *b, const struct lbconf_listener *listene
     for (size_t i = 0; i < in->transforms.count; i++) {
         TRY(read_transform(b, &in->transforms.items[i], rule));
     }
-    return read_action(b, listener, &in->actions.items[0], &rule->action);
+    const struct lbconf_action *last = &in->actions.items[in->actions.count - 1];
+    return read_action(b, listener, last, &rule->action);
 }
 
 static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
@@ -559,7 +569,7 @@ static void read_facts(struct build *b, const struct lbconf_listener *in, struct
 
 static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
 {
-    bool offers_h2 = lb_h2_accept_hook != NULL &&
+    bool offers_h2 = lb_h2_accept_hook != NULL && !l->is_network &&
                      !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
     TRY(lb_tls_site_take(b->op, b->registry->tls, in, offers_h2, &l->tls));
     read_facts(b, in, l);
@@ -614,8 +624,11 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
         return op_fail(b->op, ERR_INPUT, "listener %.*s has the address \"%.*s\" port %d",
                        STR_ARG(in->arn), STR_ARG(in->address), port);
     }
-    bool is_tls = STR_IS(in->protocol, "HTTPS");
-    if (!is_tls && !STR_IS(in->protocol, "HTTP")) {
+    l->is_network = lb_is_network(in->protocol);
+    l->has_tcp = !STR_IS(in->protocol, "UDP");
+    l->has_udp = STR_IS(in->protocol, "UDP") || STR_IS(in->protocol, "TCP_UDP");
+    bool is_tls = STR_IS(in->protocol, "HTTPS") || STR_IS(in->protocol, "TLS");
+    if (!is_tls && !STR_IS(in->protocol, "HTTP") && !l->is_network) {
         return op_fail(b->op, ERR_UNSUPPORTED, "listener %.*s has the protocol %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol));
     }
@@ -630,8 +643,10 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     (void)snprintf(l->port_text, sizeof(l->port_text), "%u", (unsigned)l->port);
     l->slot = LBSTATS_NONE;
     l->is_secure = STR_IS(in->protocol, "HTTPS");
-    TRY(attribute_seconds(b, &in->attributes, STR("idle_timeout.timeout_seconds"),
-                          LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
+    TRY(attribute_seconds(
+        b, &in->attributes,
+        l->is_network ? STR("tcp.idle_timeout.seconds") : STR("idle_timeout.timeout_seconds"),
+        l->is_network ? LB_FLOW_IDLE_DEFAULT_S : LB_IDLE_TIMEOUT_DEFAULT_S, &l->idle_timeout));
     TRY(read_source_cap(b, &in->attributes, l));
     TRY(attribute_seconds(b, &in->attributes, STR("client_keep_alive.seconds"),
                           LB_CLIENT_KEEP_ALIVE_DEFAULT_S, &l->client_keep_alive));
@@ -741,6 +756,7 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
     if (e != ERR_OK) {
         give_tls(conf);
         lb_regexes_give(registry, conf);
+        lb_guards_free(conf);
         arena_fini(&conf->arena);
         mem_free(conf);
         return e;
@@ -767,6 +783,7 @@ void lb_conf_free(struct lb_registry *registry, struct lb_conf *conf)
     }
     give_tls(conf);
     lb_regexes_give(registry, conf);
+    lb_guards_free(conf);
     arena_fini(&conf->arena);
     mem_free(conf);
 }

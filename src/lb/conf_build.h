@@ -11,6 +11,11 @@ struct str lb_attribute(const struct lbconf_attributes *attributes, struct str k
 enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attributes,
                              struct str key, uint64_t most, uint64_t *in_out) MUST_USE;
 
+/* conf_network.c: "TCP", "TLS", "UDP", "TCP_UDP" */
+bool lb_is_network(struct str protocol);
+/* What a group of a network load balancer has of its own. */
+void lb_network_group_read(const struct lbconf_attributes *set, struct lb_group *g);
+
 /* conf_gate.c: leaves l->gate NULL when the listener is open to all. */
 enum err lb_gate_read(struct op *op, struct arena *a, const struct lbconf_attributes *set,
                       struct lb_listener *l) MUST_USE;

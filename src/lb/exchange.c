@@ -6,6 +6,7 @@
 #include "lb/affinity.h"
 #include "lb/challenge.h"
 #include "lb/control.h"
+#include "lb/guard.h"
 #include "lb/rule.h"
 #include "lb/tunnel.h"
 
@@ -71,7 +72,7 @@ static void leave_target(struct lb_exchange *ex)
     if (is_last && atomic_load_explicit(&peer->is_draining, memory_order_acquire)) {
         ev_wake_up(&w->lb->wake); /* the drain may be over */
     }
-    if (is_last && ex->pool->version != w->conf->version) {
+    if (is_last && ex->pool->flow_count == 0 && ex->pool->version != w->conf->version) {
         ex->pool->peer = NULL; /* no configuration of ours names it */
     }
     ex->pool = NULL;
@@ -779,6 +780,12 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     lb_count_rules(c, l, rule);
     w->log_pen.rule = rule;
+    if (rule != NULL && rule->guard != NULL) {
+        status = lb_guard_ask(rule->guard, h);
+        if (status != 0) {
+            return answer(c, l, NULL, status, bytes, count);
+        }
+    }
     if (rule != NULL && rule->action.type != LB_FORWARD) {
         return answer(c, l, &rule->action, 0, bytes, count);
     }

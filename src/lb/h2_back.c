@@ -447,8 +447,8 @@ static bool has_shaken(struct lb_link *l)
     struct lb_upstream *c = l->carrier;
     struct lb_worker *w = l->worker;
     if (c->tls == NULL) {
-        c->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &c->fd, &l->pool->session);
-        lb_tls_ask_for_h2(c->tls);
+        c->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &c->fd, STR("h2"),
+                             &l->pool->session);
         lb_upstream_wait(c, LB_TLS_HANDSHAKE_TIMEOUT);
     }
     enum lb_tls_step step = lb_tls_handshake(c->tls);

@@ -19,6 +19,7 @@
 #define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
+#define LB_ACTIONS_MAX          5    /* of one rule */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
@@ -55,14 +56,15 @@
 /* ALB: rules of a request that capacity units do not count. */
 #define LB_FREE_EVALUATIONS 10
 
-#define LB_CONNECTS_MAX       3          /* attempts while nothing of the request was sent */
-#define LB_SENDS_MAX          2          /* attempts once something was: the first and one retry */
-#define LB_CONNECT_TIMEOUT    DUR_S(10)  /* ALB */
-#define LB_HEAD_TIMEOUT       DUR_S(10)  /* from the first byte of a request head to its last */
-#define LB_LINGER_TIMEOUT     DUR_S(2)   /* for the client to take our last answer */
-#define LB_BODY_GRACE         DUR_S(30)  /* then a body must come at LB_BODY_RATE_MIN at least */
-#define LB_BODY_RATE_MIN      100        /* bytes a second, over the whole body */
-#define LB_TAKE_RATE_MIN      100        /* bytes a second that a client must take of its answer */
+#define LB_CONNECTS_MAX       3         /* attempts while nothing of the request was sent */
+#define LB_SENDS_MAX          2         /* attempts once something was: the first and one retry */
+#define LB_CONNECT_TIMEOUT    DUR_S(10) /* ALB */
+#define LB_HEAD_TIMEOUT       DUR_S(10) /* from the first byte of a request head to its last */
+#define LB_LINGER_TIMEOUT     DUR_S(2)  /* for the client to take our last answer */
+#define LB_BODY_GRACE         DUR_S(30) /* then a body must come at LB_BODY_RATE_MIN at least */
+#define LB_BODY_RATE_MIN      100       /* bytes a second, over the whole body */
+#define LB_TAKE_RATE_MIN      100       /* bytes a second that a client must take of its answer */
+#define LB_EARLY_CLOSE_MEMORY DUR_S(10)
 #define LB_AVOID_FOR          DUR_S(1)   /* a target that refused a connection is the last choice */
 #define LB_STOP_IDLE_GRACE    DUR_S(1)   /* idle clients may still send one request while we stop */
 #define LB_ACCEPT_PAUSE       DUR_MS(50) /* out of descriptors */
@@ -120,26 +122,35 @@
 #define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
 #define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
 
-#define LB_LOG_RING_BYTES     ((size_t)4 << 20) /* of one worker */
-#define LB_LOG_LINE_BYTES_MAX ((size_t)64 << 10)
-#define LB_LOG_WAITING_BYTES  ((size_t)256 << 10) /* of one sink, then they are written */
-#define LB_LOG_SINKS_MAX      1024
-#define LB_LOG_DRAIN_EVERY    DUR_MS(100)
-#define LB_LOG_FLUSH_EVERY    DUR_S(1)
-#define LB_LOG_COMPLAIN_EVERY DUR_S(60)
-#define LB_LOG_SPAN_S         300 /* ALB: of one file */
-#define LB_LOG_FILE_BYTES_MAX ((off_t)64 << 20)
-#define LB_LOG_OLD_FILES_MAX  9
-#define LB_LOG_PATH_BYTES_MAX 4096
-#define LB_LOG_GZIP_LEVEL     1
-#define LB_LOG_AGENT_BYTES    8192 /* ALB */
-#define LB_LOG_TARGET_BYTES   16384
-#define LB_DRAIN_CLOCKS_APART DUR_MS(200) /* control's idea of a drain's end, and ours */
-#define LB_HELD_DEFAULT       10000 /* requests that a paused listener holds, over all workers */
-#define LB_HELD_MAX           1000000
-#define LB_PAUSE_DEFAULT      DUR_S(30) /* for how long it holds one */
-#define LB_RELEASES_MAX       64        /* held requests that go on in one turn of the loop */
-#define LB_ALLOWED_MAX        64        /* address ranges that maintenance lets through */
+#define LB_LOG_RING_BYTES      ((size_t)4 << 20) /* of one worker */
+#define LB_LOG_LINE_BYTES_MAX  ((size_t)64 << 10)
+#define LB_LOG_WAITING_BYTES   ((size_t)256 << 10) /* of one sink, then they are written */
+#define LB_LOG_SINKS_MAX       1024
+#define LB_LOG_DRAIN_EVERY     DUR_MS(100)
+#define LB_LOG_FLUSH_EVERY     DUR_S(1)
+#define LB_LOG_COMPLAIN_EVERY  DUR_S(60)
+#define LB_LOG_SPAN_S          300 /* ALB: of one file */
+#define LB_LOG_FILE_BYTES_MAX  ((off_t)64 << 20)
+#define LB_LOG_OLD_FILES_MAX   9
+#define LB_LOG_PATH_BYTES_MAX  4096
+#define LB_LOG_GZIP_LEVEL      1
+#define LB_LOG_AGENT_BYTES     8192 /* ALB */
+#define LB_LOG_TARGET_BYTES    16384
+#define LB_DRAIN_CLOCKS_APART  DUR_MS(200) /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT        10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX            1000000
+#define LB_PAUSE_DEFAULT       DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX        64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX         64        /* address ranges that maintenance lets through */
+#define LB_FLOWS_MAX           65536     /* TCP flows of one worker; more are reset at once */
+#define LB_FLOW_IDLE_DEFAULT_S 350       /* NLB: tcp.idle_timeout.seconds */
+#define LB_UDP_SOCKETS_MAX     16        /* of one listener, over all workers */
+#define LB_UDP_FLOWS_MAX       16384 /* of one worker; the oldest without an answer makes room */
+#define LB_UDP_FLOW_TIMEOUT    DUR_S(120)      /* NLB */
+#define LB_UDP_BUCKETS         ((size_t)16384) /* a power of two */
+#define LB_UDP_BATCH           32              /* datagrams of one system call */
+#define LB_UDP_BATCHES_MAX     4               /* read in one go, so that others get their share */
+#define LB_DATAGRAM_BYTES_MAX  ((size_t)65536)
 /* For both sides of a WebSocket to answer our Close frame. */
 #define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
 #define LB_SHARE_WHOLE             1000      /* a target without mitigation */

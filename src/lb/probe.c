@@ -9,6 +9,7 @@
 #include "lb/h2_probe.h"
 #include "lb/tls_site.h"
 #include "lb/tls_target.h"
+#include "net/proxy_protocol.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -239,6 +240,9 @@ static void finish(struct lb_probe *p, enum reason reason, unsigned code)
         p->success_run = 0;
         p->failure_run = 0;
         set_health(p->group, p->peer, next);
+        if (next == LB_HEALTH_UNHEALTHY && p->group->cuts_unhealthy) {
+            lb_wake_workers(p->lb);
+        }
     }
     ev_timer_set(p->lb->loop, &p->timer, pause_of(p, next), start);
     if (next != health || is_new_reason) {
@@ -384,10 +388,8 @@ static void write_request(struct lb_probe *p)
 static bool has_shaken(struct lb_probe *p)
 {
     if (p->tls == NULL) {
-        p->tls = lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, NULL);
-        if (p->group->version != LB_HTTP1) {
-            lb_tls_ask_for_h2(p->tls);
-        }
+        struct str alpn = p->group->version == LB_HTTP1 ? STR_NONE : STR("h2");
+        p->tls = lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, alpn, NULL);
     }
     if (!lb_tls_is_shaking(p->tls)) {
         return true;
@@ -401,6 +403,16 @@ static bool has_shaken(struct lb_probe *p)
     return step == LB_TLS_DONE;
 }
 
+/* A target that expects headers of the PROXY protocol gets one that tells of no client. Source:
+ * NLB, "The proxy protocol header is also included in health check connections". */
+static bool send_header(const struct lb_probe *p)
+{
+    static const struct net_addr nobody = {0};
+    char room[PROXY_V2_WRITE_BYTES_MAX];
+    size_t len = proxy_write_v2(room, &nobody, &nobody, true);
+    return send(p->fd.fd, room, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
 static void on_event(struct ev_fd *fd, unsigned ready)
 {
     struct lb_probe *p = CONTAINER_OF(fd, struct lb_probe, fd);
@@ -410,6 +422,14 @@ static void on_event(struct ev_fd *fd, unsigned ready)
             return;
         }
         p->is_connected = true;
+        if (p->group->check.is_connect) {
+            finish(p, REASON_NONE, 0);
+            return;
+        }
+        if (p->group->sends_header && !send_header(p)) {
+            finish(p, REASON_FAILED, 0);
+            return;
+        }
     }
     if (p->tls != NULL && !lb_tls_flush(p->tls)) {
         finish(p, REASON_FAILED, 0);

@@ -148,7 +148,6 @@ static void add_client(struct lb_tls_facts *facts, struct lb_tls *t)
     }
     if (t->site->mutual == LB_TLS_MUTUAL_PASSTHROUGH) {
         facts->values[LB_TLS_FACT_CHAIN] = chain_pem(t->ssl, leaf);
-        return;
     }
     facts->values[LB_TLS_FACT_SERIAL] = serial_text(leaf);
     facts->values[LB_TLS_FACT_ISSUER] = name_text(X509_get_issuer_name(leaf));

@@ -16,7 +16,8 @@ enum lb_tls_fact {
 };
 
 struct lb_tls_facts {
-    struct str values[LB_TLS_FACT_COUNT]; /* absent: no such header */
+    /* absent: there is none; which of them a target is told is the listener's affair */
+    struct str values[LB_TLS_FACT_COUNT];
 };
 
 /* The header's name in lower case, and the listener attribute that renames it. */

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/flow.h"
 #include "lb/tls_site.h"
 #include "lb/tls_target.h"
 #include "lb/tunnel.h"
@@ -36,6 +37,11 @@ static void close_idle(struct lb_pool *pool)
     }
 }
 
+static bool is_busy(const struct lb_pool *pool)
+{
+    return !list_is_empty(&pool->busy) || pool->flow_count > 0;
+}
+
 static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const struct lb_target *t)
 {
     struct lb_pool *pool = w->pools[t->peer->index];
@@ -43,23 +49,28 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
         pool = MEM_NEW(struct lb_pool);
         list_init(&pool->idle);
         list_init(&pool->busy);
+        list_init(&pool->flows);
+        list_init(&pool->udp_flows);
         list_init(&pool->links);
         w->pools[t->peer->index] = pool;
     }
     if (pool->serial != t->peer->serial) {
         /* the index had another owner, which no configuration names any more */
-        CHECK(list_is_empty(&pool->idle) && list_is_empty(&pool->busy));
+        CHECK(list_is_empty(&pool->idle) && !is_busy(pool));
         lb_links_close(pool);
         CHECK(list_is_empty(&pool->links));
         pool->serial = t->peer->serial;
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
+        pool->closes_early_until = (mono_t){0};
         pool->last_idle = DUR_US(0);
         lb_tls_session_drop(&pool->session);
     }
     pool->peer = t->peer; /* also when it was gone for a version or two */
     pool->version = w->conf->version;
     pool->is_draining = t->is_draining;
+    pool->cuts_after_drain = g->cuts_after_drain;
+    pool->cuts_unhealthy = g->cuts_unhealthy;
     pool->is_tls = g->is_tls;
     pool->closes_tunnels = t->is_draining && g->closes_websockets;
 }
@@ -109,7 +120,8 @@ void lb_pools_adopt(struct lb_worker *w)
         } else if (pool->closes_tunnels) {
             close_tunnels(pool);
         }
-        if (is_gone && list_is_empty(&pool->busy)) {
+        lb_flow_check(w, pool);
+        if (is_gone && !is_busy(pool)) {
             pool->peer = NULL; /* it may be freed from now on */
         }
     }
@@ -138,10 +150,13 @@ static dur_t usable_for(const struct lb_upstream *u)
     return DUR_US(most.us / 5 * 4);
 }
 
-/* Two closes after about the same time are a rule of the target. */
-static void learn(struct lb_pool *pool, dur_t idle)
+/* Two closes after about the same time are a rule of the target. One that closes right after its
+ * answer, without a word, may close under the next request: for a while it gets those that must not
+ * be sent twice over new connections. */
+static void learn(struct lb_pool *pool, dur_t idle, mono_t now)
 {
     if (idle.us < LEARN_AFTER.us) {
+        pool->closes_early_until = mono_add(now, LB_EARLY_CLOSE_MEMORY);
         return;
     }
     int64_t off = idle.us - pool->last_idle.us;
@@ -280,13 +295,19 @@ struct lb_upstream *lb_upstream_dial(struct lb_worker *w, struct lb_pool *pool, 
     return u;
 }
 
+static bool may_reuse(const struct lb_exchange *ex, mono_t now)
+{
+    return ex->is_idempotent || now.us >= ex->pool->closes_early_until.us;
+}
+
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh)
 {
     if (ex->group->version != LB_HTTP1) {
         return lb_link_open(ex, is_fresh);
     }
     struct lb_worker *w = ex->client->worker;
-    struct lb_upstream *u = is_fresh ? NULL : take_idle(w, ex->pool);
+    bool is_new = is_fresh || !may_reuse(ex, ev_now(&w->loop));
+    struct lb_upstream *u = is_new ? NULL : take_idle(w, ex->pool);
     if (u == NULL) {
         u = lb_upstream_dial(w, ex->pool, ex->client->slot);
         if (u == NULL) {
@@ -399,7 +420,8 @@ void lb_upstream_wait(struct lb_upstream *u, dur_t at_most)
 static void start_tls(struct lb_upstream *u)
 {
     struct lb_worker *w = u->worker;
-    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, &u->pool->session);
+    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, STR_NONE,
+                         &u->pool->session);
     lb_upstream_wait(u, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
@@ -449,7 +471,8 @@ static void on_idle_event(struct lb_upstream *u)
         return;
     }
     /* It closes, or it says something that nobody asked for. */
-    learn(u->pool, mono_since(ev_now(&u->worker->loop), u->idle_since));
+    mono_t now = ev_now(&u->worker->loop);
+    learn(u->pool, mono_since(now, u->idle_since), now);
     lb_upstream_close(u);
 }
 

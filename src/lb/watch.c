@@ -14,9 +14,9 @@
 struct lb_watch {
     unsigned answers_before; /* sums over the workers at the end of the last window */
     unsigned faults_before;
-    unsigned answers; /* in the last window */
+    unsigned answers; /* in the windows since it was judged */
     unsigned faults;
-    unsigned quiet_windows;
+    unsigned quiet_windows; /* since then; 0: there were enough answers in the last one */
     bool is_anomalous;
 };
 
@@ -90,6 +90,7 @@ void lb_watch_eject(struct lb *lb)
 
 /* ---- anomalies ------------------------------------------------------------------------------- */
 
+/* A target that gets few requests, under mitigation for one, is judged over several windows. */
 static void close_window(const struct lb *lb, struct lb_peer *peer)
 {
     struct lb_watch *watch = peer->watch;
@@ -99,8 +100,9 @@ static void close_window(const struct lb *lb, struct lb_peer *peer)
         answers += atomic_load_explicit(&peer->inflight[i].answers, memory_order_relaxed);
         faults += atomic_load_explicit(&peer->inflight[i].faults, memory_order_relaxed);
     }
-    watch->answers = answers - watch->answers_before;
-    watch->faults = faults - watch->faults_before;
+    bool was_judged = watch->quiet_windows == 0;
+    watch->answers = answers - watch->answers_before + (was_judged ? 0 : watch->answers);
+    watch->faults = faults - watch->faults_before + (was_judged ? 0 : watch->faults);
     watch->answers_before = answers;
     watch->faults_before = faults;
     watch->quiet_windows = watch->answers < LB_ANOMALY_ANSWERS_MIN ? watch->quiet_windows + 1 : 0;

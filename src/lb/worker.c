@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "lb/affinity.h"
 #include "lb/control.h"
+#include "lb/flow.h"
 #include "lb/h2.h"
 #include "lb/logs.h"
 #include "lb/tls_target.h"
@@ -33,6 +34,8 @@ static void sweep(struct ev_defer *d)
         list_remove(&c->node);
         list_add_head(&w->free_clients, &c->node);
     }
+    lb_flows_sweep(w);
+    lb_udp_sweep(w);
 }
 
 void lb_worker_sweep_later(struct lb_worker *w)
@@ -113,6 +116,7 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
     lb_pools_adopt(w);
     lb_listenings_adopt(w);
     lb_gates_adopt(w);
+    lb_udp_adopt(w);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -144,7 +148,10 @@ static void on_stop_tick(struct ev_timer *t)
     bool is_late = atomic_load(&w->lb->must_cut);
     bool is_grace_over = mono_since(ev_now(&w->loop), w->stop_began).us >= LB_STOP_IDLE_GRACE.us;
     close_clients(w, is_grace_over, is_late);
-    if (w->client_count > 0) {
+    if (is_late) {
+        lb_flows_close(w);
+    }
+    if (w->client_count > 0 || w->flow_count > 0) {
         ev_timer_set(&w->loop, &w->stop_timer, DUR_MS(20), on_stop_tick);
         return;
     }
@@ -165,10 +172,15 @@ static void on_wake(struct ev_wake *wake)
         ev_wake_up(&w->lb->wake);
     } else if (newest != NULL) {
         lb_listenings_adopt(w); /* a socket may have come */
+        lb_udp_adopt(w);
     }
     for (uint32_t i = 0; i < w->pool_count; i++) {
         struct lb_pool *pool = w->pools[i];
-        if (pool == NULL || pool->peer == NULL || !atomic_load(&pool->peer->is_expired)) {
+        if (pool == NULL || pool->peer == NULL) {
+            continue;
+        }
+        lb_flow_check(w, pool);
+        if (pool->peer == NULL || !atomic_load(&pool->peer->is_expired)) {
             continue;
         }
         LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
@@ -179,6 +191,7 @@ static void on_wake(struct ev_wake *wake)
         w->is_stopping = true;
         w->stop_began = ev_now(&w->loop);
         lb_listenings_close(w);
+        lb_udp_close(w);
         ev_timer_set(&w->loop, &w->stop_timer, DUR_MS(0), on_stop_tick);
     }
 }
@@ -241,6 +254,8 @@ static void free_worker(struct lb_worker *w)
     for (uint32_t i = 0; i < w->listening_count; i++) {
         mem_free(w->listenings[i]);
     }
+    lb_flows_free(w);
+    lb_udp_free(w);
     mem_free(w->pools);
     mem_free(w->rotations);
     mem_free(w->splits);
@@ -263,6 +278,12 @@ static void init_lists(struct lb_worker *w)
 {
     list_init(&w->clients);
     list_init(&w->held);
+    list_init(&w->flows);
+    list_init(&w->dead_flows);
+    list_init(&w->free_flows);
+    list_init(&w->udp_sockets);
+    list_init(&w->dead_udp_flows);
+    list_init(&w->free_udp_flows);
     list_init(&w->dead_clients);
     list_init(&w->dead_upstreams);
     list_init(&w->dead_exchanges);

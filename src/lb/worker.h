@@ -19,6 +19,7 @@
 #include "lb/lb.h"
 #include "lb/split.h"
 #include "lb/tls.h"
+#include "lb/udp_table.h"
 #include "stats/lbstats.h"
 
 #include <pthread.h>
@@ -31,6 +32,7 @@ struct lb_stream;    /* one of its streams */
 struct lb_link;      /* a connection to a target that speaks HTTP/2 */
 struct lb_h2_shared; /* of a worker */
 struct lb_tunnel;
+struct lb_udp_room;
 struct regex_scratch;
 struct lb_affinity;
 
@@ -46,12 +48,18 @@ struct lb_pool {
     struct list idle;  /* of lb_upstream, most recently used first */
     struct list busy;  /* of lb_exchange */
     struct list links; /* of lb_link */
+    struct list flows;
+    struct list udp_flows;
+    uint32_t flow_count;   /* of both */
+    bool cuts_after_drain; /* of the group, for flows */
+    bool cuts_unhealthy;
     mono_t avoid_until;
     int64_t turn;       /* weighted turns while a target warms up: pick.c */
     uint32_t fault_run; /* faults since its last good answer */
     /* Learned: the target closes idle connections after about this long. */
-    dur_t learned_idle; /* 0: not known */
-    dur_t last_idle;    /* how old the last one was that it closed */
+    dur_t learned_idle;        /* 0: not known */
+    dur_t last_idle;           /* how old the last one was that it closed */
+    mono_t closes_early_until; /* it has closed one right after an answer, unannounced */
     bool is_tls;
     struct ssl_session_st *session; /* the newest with this target; NULL: none */
 };
@@ -202,6 +210,7 @@ struct lb_listening {
     uint32_t slot;
     int listen_fd; /* belongs to the control thread */
     struct net_addr addr;
+    const struct lb_listener *network; /* of the configuration; NULL: speaks HTTP */
 };
 
 struct lb_rotation {
@@ -234,6 +243,15 @@ struct lb_worker {
     struct list dead_upstreams;
     struct list dead_exchanges;
     struct list free_clients;
+    struct list flows;   /* TCP, that have no target yet */
+    uint32_t flow_count; /* TCP */
+    struct list dead_flows;
+    struct list free_flows;
+    struct list udp_sockets;
+    struct list dead_udp_flows;
+    struct list free_udp_flows;
+    struct lb_udp_table udp;
+    struct lb_udp_room *udp_room; /* NULL until it serves UDP */
     struct list free_upstreams;
     struct list free_exchanges;
     struct list free_affinities;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Which group and which target get a request: splits, stickiness, cohorts, algorithms. Rows: aws-semantics 2.3 to 2.5."""
-import email.utils, re, statistics
+import email.utils, re, ssl, statistics, tempfile
 from rig import *
 
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -19,8 +19,8 @@ def one_rule(port, action, *groups, attributes=None):
 class Browser:
     """Keeps cookies as a browser does; ask() gives the target's name and the response head."""
 
-    def __init__(self, port, headers=""):
-        self.port, self.headers, self.cookies, self.wire = port, headers, {}, connect(port)
+    def __init__(self, port, headers="", wire=None):
+        self.port, self.headers, self.cookies, self.wire = port, headers, {}, wire or connect(port)
 
     def ask(self, path="/", cookies=None, headers=""):
         sent = self.cookies if cookies is None else cookies
@@ -350,6 +350,34 @@ def a_client_stays_with_its_target_by_the_applications_cookie():
         assert browser.names(4, cookies={**ours, "SID": "y"}) == [name] * 4
 
 
+def certificate():
+    with tempfile.TemporaryDirectory() as folder:
+        key, chain = f"{folder}/key.pem", f"{folder}/chain.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
+                        "-subj", "/CN=example.com", "-keyout", key, "-out", chain], check=True, capture_output=True)
+        return {"arn": "certificate/1", "chainPem": pathlib.Path(chain).read_text(), "keyPem": pathlib.Path(key).read_text()}
+
+
+@test
+def cookies_of_clients_that_came_by_tls_are_secure():
+    """2.4: AWSALBTGCORS with SameSite=None; Secure. The application's twin has no second name: it gets both words when the
+    browser is Chromium 80 or newer."""
+    port = free_port()
+    groups = [group(n, [target(Target(name=n).port)], attributes=APP_STICKY) for n in "ab"]
+    tls = {**listener(port, [rule(0, sticky_forward(9, (0, 1), (1, 1)))]), "protocol": "HTTPS",
+           "sslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06", "certificates": [certificate()]}
+    context = ssl._create_unverified_context()
+    with Box(1) as box:
+        box.publish({"listeners": [tls], "targetGroups": groups, "cookieKey": KEY})
+        for agent, more in (("Chrome/80.0.1", "; SameSite=None; Secure"), ("Chrome/79.9", ""), ("curl/8", "")):
+            wire = connect(port)
+            wire.socket = context.wrap_socket(wire.socket)
+            lines = lines_of(Browser(port, f"User-Agent: Mozilla/5.0 {agent} Safari/1\r\n", wire).ask()[1])
+            assert lines[:2] == ["AWSALBTG=VALUE; Expires=DATE; Path=/",
+                                 "AWSALBTGCORS=VALUE; Expires=DATE; Path=/; SameSite=None; Secure"], lines
+            assert lines[2] == "AWSALBAPP-0=_remove_; Expires=DATE; Path=/" + more, lines
+
+
 # ---- cohorts (engine's own) ------------------------------------------------------------------------------------------
 
 @test
@@ -393,14 +421,23 @@ def a_growing_share_moves_nobody_back():
 
 @test
 def a_target_that_comes_beside_healthy_ones_warms_up():
-    """2.5: linear ramp, only for targets that become registered while a healthy one is not in slow start."""
+    """2.5: linear ramp, only for targets that become registered while a healthy one is not in slow start; again after it
+    was unhealthy."""
     port = free_port()
-    a, b, c = (Target(name=n) for n in "abc")
+    is_sick = threading.Event()
+
+    def handler(wire, self):
+        while True:
+            head, _ = wire.read_request()
+            bad = is_sick.is_set() and self.name == "c" and "ELB-HealthChecker" in head.get("user-agent", "")
+            wire.send(b"HTTP/1.1 %s\r\nContent-Length: 1\r\n\r\n%s" % (b"500 No" if bad else b"200 OK", self.name.encode()))
+
+    a, b, c = (Target(handler, n) for n in "abc")
     slow = {"slow_start.duration_seconds": "30"}
 
     def publish(box, *targets):
         box.publish(one_rule(port, forward((0, 1)), group("blue", [target(t.port) for t in targets], attributes=slow,
-                                                          isCheckEnabled=True, checkIntervalSeconds=1)))
+                                                          isCheckEnabled=True, checkIntervalSeconds=1, healthyThreshold=2)))
 
     with Box(1, "--time-scale", "15") as box:  # 2 s
         publish(box, a, b)
@@ -423,6 +460,14 @@ def a_target_that_comes_beside_healthy_ones_warms_up():
         assert all(s < 0.15 for s in early), shares
         assert all(0.1 < s < 0.3 for s in middle), shares
         assert abs(late - 1 / 3) < 0.02, late
+        is_sick.set()
+        box.wait("health", 10, lambda row: row["port"] == c.port and row["state"] == "unhealthy")
+        assert browser.names(20).count("c") == 0
+        is_sick.clear()
+        box.healthy(c.port)
+        began = time.monotonic()
+        count = browser.names(100).count("c")
+        assert count < 20 or time.monotonic() - began > 0.8, count
 
 
 def flaky(bad):
@@ -455,11 +500,10 @@ def weighted_random_gives_an_anomalous_target_fewer_requests():
             assert row["port"] == targets[3].port and row["isMitigated"] == (mitigation == "on")
             if mitigation == "on":
                 wait_until(lambda: Browser(port).names(200).count("d") < 20)
-            time.sleep(0.1)
-            stats = box.group_stats("blue")
-            assert (stats["anomalous"], stats["mitigated"]) == (1, int(mitigation == "on")), stats
-            share = Browser(port).names(500).count("d") / 500
-            assert share < 0.12 if mitigation == "on" else share > 0.15, share
+            else:
+                assert Browser(port).names(200).count("d") > 25
+            wait_until(lambda: (box.group_stats("blue")["anomalous"], box.group_stats("blue")["mitigated"])
+                       == (1, int(mitigation == "on")))
             bad.clear()
             wait_until(lambda: box.group_stats("blue")["anomalous"] + box.group_stats("blue")["mitigated"] == 0, 15)
             load.stop()

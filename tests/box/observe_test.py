@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What the data plane writes down. Rows: aws-semantics.md 2.10 (access log), "Connection log entries" of the ELB guide."""
-import gzip, re, shlex, shutil, tempfile
+import gzip, re, shutil, ssl, tempfile
 from rig import *
 
 FIELDS = ("type time elb client target request_time target_time response_time status target_status received sent request "
@@ -203,6 +203,49 @@ def connections_are_logged_and_a_requests_line_names_its_connection():
         rows = folder.rows(4, pattern="s3/logs/**/*.gz")
         for row in rows:
             assert row["connection"] == ids[row["client"].rsplit(":", 1)[1]], row
+
+
+@test
+def over_tls_the_lines_have_cipher_version_name_and_certificate():
+    """2.10, fields 1, 15, 16, 19, 20; connection log: handshake, verify status, and handshakes that failed."""
+    port = free_port()
+    attributes = {**BUCKET, "connection_logs.s3.enabled": "true", "connection_logs.s3.bucket": "conns"}
+    arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
+    with Folder() as folder, Server() as t, Box(1, "--folder", str(folder.path)) as box:
+        key, chain = folder.path / "key", folder.path / "chain"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                        str(key), "-out", str(chain), "-subj", "/CN=www.example.com", "-addext",
+                        "subjectAltName=DNS:www.example.com"], check=True, capture_output=True)
+        snapshot = logged(port, [rule(0, forward((0, 1)))], [group("blue", [target(t.port)])], attributes)
+        snapshot["listeners"][0].update(protocol="HTTPS", sslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06", certificates=[
+            {"arn": arn, "chainPem": chain.read_text(), "keyPem": key.read_text()}])
+        box.publish(snapshot)
+        context = ssl.create_default_context(cafile=str(chain))
+        raw = socket.create_connection(("127.0.0.1", port), 10)
+        wire = Wire(context.wrap_socket(raw, server_hostname="www.example.com"))
+        cipher, version, _ = wire.socket.cipher()
+        for _ in range(2):
+            wire.send(request(host="www.example.com"))
+            assert wire.read_response()[0].status == 200
+        wire.close()
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("AES256-SHA@SECLEVEL=0")
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            old.wrap_socket(socket.create_connection(("127.0.0.1", port), 10))
+            raise AssertionError("a cipher that the policy does not have was taken")
+        except (ssl.SSLError, OSError):
+            pass
+        for row in folder.rows(2, pattern="s3/logs/**/*.gz"):
+            assert row["type"] == "https" and (row["cipher"], row["protocol"]) == (cipher, version), row
+            assert row["domain"] == "www.example.com" and row["cert"] == arn, row
+            assert row["request"].startswith(f"GET https://www.example.com:{port}/"), row
+        good, bad = [LINE.findall(line) for line in folder.lines(2, "s3/conns/**/conn_log.*.gz")]
+        assert len(good) == len(bad) == 12, (good, bad)
+        assert good[4:6] == [version, cipher] and 0 <= float(good[6]) < 10 and good[7:11] == ["-", "-", "-", "Success"], good
+        assert good[11] == row["connection"], good
+        assert bad[6] == "-1" and bad[10].startswith("Failed:") and bad[11] != good[11], bad
 
 
 @test

@@ -330,5 +330,37 @@ def test_security_groups_decide_who_connects(s):
     wait_until("everybody may again", lambda: connects(s, "127.0.0.1"), 10)
 
 
+def test_dualstack_load_balancers_have_both_families(s):
+    """SetIpAddressType; an ipv4 load balancer has no IPv6 listener. An engine of its own, that may listen on both."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        raise Skip("no IPv6 on this machine")
+    subnets = [n["SubnetId"] for n in s.ec2.describe_subnets()["Subnets"]][:2]
+    refused(400, "ValidationError", s.elb.set_ip_address_type, LoadBalancerArn=s.arn, IpAddressType="dualstack")
+    refused(400, "ValidationError", s.elb.create_load_balancer, Name="both", Subnets=subnets, IpAddressType="dualstack")
+    engine = Engine("--lb-address", "::")
+    try:
+        elb = engine.client("elbv2")
+        arn = elb.create_load_balancer(Name="both", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+        port = free_port()
+        elb.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=port, DefaultActions=[fixed("both")])
+
+        def reaches(address):
+            try:
+                return rig.http_get((address, port)).body == "both"
+            except OSError:
+                return False
+
+        wait_until("IPv4 is served", lambda: reaches("127.0.0.1"))
+        assert not reaches("::1")
+        assert elb.set_ip_address_type(LoadBalancerArn=arn, IpAddressType="dualstack")["IpAddressType"] == "dualstack"
+        wait_until("IPv6 is served", lambda: reaches("::1"))
+        wait_until("IPv4 still is", lambda: reaches("127.0.0.1"))
+        assert elb.describe_load_balancers()["LoadBalancers"][0]["IpAddressType"] == "dualstack"
+    finally:
+        engine.close()
+
+
 if __name__ == "__main__":
     rig.run_tests([fn for name, fn in list(globals().items()) if name.startswith("test_")], Site)

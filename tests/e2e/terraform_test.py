@@ -6,12 +6,13 @@ into by itself. The provider waits 60 s of its own for every load balancer."""
 import json, os, pathlib, shutil, subprocess, sys, tempfile
 
 import rig
+from pki import Authority
 from rig import ACCOUNT, REGION, SHOP_DIR, Engine, Skip
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 MIRRORS = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins",
            "/usr/share/terraform/plugins")
-SERVICES = ("cloudwatch", "codedeploy", "ec2", "ecs", "elbv2", "logs", "sts")
+SERVICES = ("acm", "cloudwatch", "codedeploy", "ec2", "ecs", "elbv2", "logs", "sts")
 
 PLAN = """
 terraform {
@@ -23,6 +24,7 @@ variable "app_version" { default = "v1" }
 variable "path" { default = "/shop/*" }
 variable "threshold" { default = 5 }
 variable "wait_minutes" { default = 5 }
+variable "edition" { default = "first" }
 
 provider "aws" {
   region     = "@REGION@"
@@ -123,6 +125,61 @@ resource "aws_lb_listener" "test" {
       status_code  = "404"
     }
   }
+}
+
+resource "aws_acm_certificate" "shop" {
+  certificate_body  = file("certs/${var.edition}.pem")
+  private_key       = file("certs/${var.edition}.key")
+  certificate_chain = file("certs/root.pem")
+}
+
+resource "aws_acm_certificate" "more" {
+  domain_name               = "more.example.com"
+  subject_alternative_names = ["www.more.example.com"]
+  validation_method         = "DNS"
+  tags                      = { "hitless.issuer" = "local" }
+}
+
+resource "aws_acm_certificate_validation" "more" {
+  certificate_arn         = aws_acm_certificate.more.arn
+  validation_record_fqdns = [for v in aws_acm_certificate.more.domain_validation_options : v.resource_record_name]
+}
+
+resource "aws_lb_trust_store" "people" {
+  name                             = "people"
+  ca_certificates_bundle_s3_bucket = "trust"
+  ca_certificates_bundle_s3_key    = "people.pem"
+}
+
+resource "aws_lb_trust_store_revocation" "people" {
+  trust_store_arn       = aws_lb_trust_store.people.arn
+  revocations_s3_bucket = "trust"
+  revocations_s3_key    = "gone.pem"
+}
+
+resource "aws_lb_listener" "secure" {
+  load_balancer_arn = aws_lb.shop.arn
+  port              = 8443
+  protocol          = "HTTPS"
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = aws_acm_certificate.shop.arn
+  mutual_authentication {
+    mode            = "verify"
+    trust_store_arn = aws_lb_trust_store.people.arn
+  }
+  default_action {
+    type = "fixed-response"
+    fixed_response {
+      content_type = "text/plain"
+      message_body = "hello"
+      status_code  = "200"
+    }
+  }
+}
+
+resource "aws_lb_listener_certificate" "more" {
+  listener_arn    = aws_lb_listener.secure.arn
+  certificate_arn = aws_acm_certificate_validation.more.certificate_arn
 }
 
 resource "aws_lb_listener_rule" "rolling" {
@@ -409,7 +466,20 @@ class Plan:
                             ("SHOP", str(SHOP_DIR)), ("ENDPOINTS", f"\n{endpoints}\n")):
             text = text.replace(f"@{name}@", value)
         (self.folder / "main.tf").write_text(text)
+        self.make_certificates()
         self.run("init", "-no-color", "-input=false")
+
+    def make_certificates(self):
+        root = Authority(self.folder / "pki")
+        certs, bucket = self.folder / "certs", self.engine.state / "s3" / "trust"
+        certs.mkdir()
+        bucket.mkdir(parents=True)
+        shutil.copy(root.path, certs / "root.pem")
+        shutil.copy(root.path, bucket / "people.pem")
+        (bucket / "gone.pem").write_text(root.revoke(2))
+        for edition in ("first", "second"):
+            for path, end in zip(root.issue("shop.example.com"), (".pem", ".key")):
+                shutil.copy(path, certs / (edition + end))
 
     def run(self, *words, codes=(0,)):
         env = {**self.engine.env, "TF_CLI_CONFIG_FILE": str(self.folder / "rc"), "CHECKPOINT_DISABLE": "1",
@@ -443,7 +513,7 @@ def options(variables):
     return [f"-var={name}={value}" for name, value in variables.items()]
 
 
-CHANGED = {"app_version": "v2", "path": "/store/*", "threshold": 7, "wait_minutes": 10}
+CHANGED = {"edition": "second", "app_version": "v2", "path": "/store/*", "threshold": 7, "wait_minutes": 10}
 
 
 def ready(plan):
@@ -492,6 +562,9 @@ def test_destroy_leaves_nothing_behind(plan):
     alarms = engine.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     assert alarms["MetricAlarms"] == [] and alarms["CompositeAlarms"] == []
     assert engine.client("logs").describe_log_groups()["logGroups"] == []
+    every_key = {"keyTypes": ["RSA_2048", "EC_prime256v1"]}
+    assert engine.client("acm").list_certificates(Includes=every_key)["CertificateSummaryList"] == []
+    assert engine.client("elbv2").describe_trust_stores()["TrustStores"] == []
 
 
 if __name__ == "__main__":

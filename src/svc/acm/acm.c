@@ -66,6 +66,7 @@ void acm_close(struct acm *acm)
     acme_close(acm->acme);
     arena_fini(&acm->arena);
     mem_wipe(acm, sizeof(*acm));
+    mem_free(acm);
 }
 
 /* ---- the port -------------------------------------------------------------------------------- */

@@ -179,12 +179,20 @@ static bool is_wanted(const struct op *op, const struct acm_list_certificates_in
              (detail->options != NULL && filters->export_option == detail->options->export)));
 }
 
-static enum err summarise(struct op *op, struct acm *acm, const struct engine_acm_certificate *row,
-                          struct acm_certificate_summary *to)
+static bool is_in(const struct port_arns *arns, struct str arn)
+{
+    for (size_t i = 0; i < arns->count; i++) {
+        if (str_equal(arns->items[i], arn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void summarise(struct op *op, const struct engine_acm_certificate *row,
+                      const struct port_arns *used, struct acm_certificate_summary *to)
 {
     const struct acm_certificate_detail *d = row->detail;
-    struct port_arns users = {0};
-    TRY(list_users(op, acm, d->certificate_arn, &users));
     to->certificate_arn = d->certificate_arn;
     to->domain_name = d->domain_name;
     to->subject_alternative_name_summaries = d->subject_alternative_names;
@@ -200,7 +208,7 @@ static enum err summarise(struct op *op, struct acm *acm, const struct engine_ac
     for (size_t i = 0; i < d->extended_key_usages.count; i++) {
         *ARENA_PUSH(&op->arena, &to->extended_key_usages) = d->extended_key_usages.items[i].name;
     }
-    to->in_use = OPT_BOOL(users.count > 0);
+    to->in_use = OPT_BOOL(is_in(used, d->certificate_arn));
     to->exported = OPT_BOOL(OPT_OR(row->is_exported, false));
     to->export_option = d->options == NULL ? ACM_CERTIFICATE_EXPORT_UNSET : d->options->export;
     to->renewal_eligibility = d->renewal_eligibility;
@@ -209,7 +217,6 @@ static enum err summarise(struct op *op, struct acm *acm, const struct engine_ac
     to->created_at = d->created_at;
     to->issued_at = d->issued_at;
     to->imported_at = d->imported_at;
-    return ERR_OK;
 }
 
 /* A row under the text that it is sorted by. */
@@ -271,10 +278,12 @@ ACM_OPERATION(list_certificates)
     }
     TRY(page_cut(op, &pages, (struct page_ask){in->next_token, in->max_items}, keys, count, &from,
                  &to, &ret->next_token));
+    struct port_arns used = {0};
+    TRY(acm->config.users.list_used(acm->config.users.self, op, &used));
     ret->certificate_summary_list.is_set = true;
     for (size_t i = from; i < to; i++) {
-        TRY(summarise(op, acm, entries[i].row,
-                      ARENA_PUSH(&op->arena, &ret->certificate_summary_list)));
+        summarise(op, entries[i].row, &used,
+                  ARENA_PUSH(&op->arena, &ret->certificate_summary_list));
     }
     return ERR_OK;
 }

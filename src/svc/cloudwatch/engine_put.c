@@ -251,8 +251,10 @@ static enum err put_group(const struct cw_window *w, const struct cw_growth *g)
     const struct lbstats_reading *r = &g->grown;
     for (enum lbstats_counter c = 0; c < LBSTATS_COUNTER_COUNT; c++) {
         const struct lbstats_meaning *meaning = &lbstats_meanings[c];
-        bool is_told = meaning->scope != LBSTATS_FOR_BALANCER && meaning->kind != LBSTATS_GAUGE;
-        TRY(put_counter(w, g, BY_BALANCER_AND_GROUP, c, is_told ? r->counters[c] : 0));
+        bool is_gauge = meaning->kind == LBSTATS_GAUGE;
+        bool is_told = meaning->scope != LBSTATS_FOR_BALANCER && (!is_gauge || w->is_minute);
+        uint64_t amount = is_gauge ? g->minute->counters[c] : r->counters[c];
+        TRY(put_counter(w, g, BY_BALANCER_AND_GROUP, c, is_told ? amount : 0));
     }
     TRY(put_response_time(w, g, BY_BALANCER_AND_GROUP, &r->response_time));
     uint32_t hosts = r->healthy_count > 0 ? r->healthy_count : r->unhealthy_count;
@@ -260,10 +262,6 @@ static enum err put_group(const struct cw_window *w, const struct cw_growth *g)
         double each = (double)r->counters[LBSTATS_REQUESTS] / hosts;
         TRY(put_value(w, g, BY_BALANCER_AND_GROUP, STR("RequestCountPerTarget"), each));
         TRY(put_value(w, g, BY_GROUP, STR("RequestCountPerTarget"), each));
-    }
-    if (w->is_minute) {
-        TRY(put_counter(w, g, BY_BALANCER_AND_GROUP, LBSTATS_INFLIGHT,
-                        g->minute->counters[LBSTATS_INFLIGHT]));
     }
     if (g->is_retired) {
         return ERR_OK;

@@ -49,6 +49,7 @@ struct port_target_group {
     struct str protocol;
     struct str vpc_id;
     struct str target_type; /* "ip", "instance", ... */
+    bool wants_unix_socket; /* targets that have a Unix socket are registered with it */
 };
 
 struct port_elb {
@@ -158,6 +159,8 @@ struct port_certificate_users {
     /* ARNs of the load balancers with a listener that has it, each once, in the op's arena. */
     enum err (*list_users)(void *self, struct op *op, struct str certificate_arn,
                            struct port_arns *ret);
+    /* ARNs of all certificates of the region that some listener has, in the op's arena. */
+    enum err (*list_used)(void *self, struct op *op, struct port_arns *ret);
     /* True when every worker of the data plane answers the challenges last told. */
     bool (*is_published)(void *self);
 };

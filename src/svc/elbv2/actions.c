@@ -429,6 +429,67 @@ static bool is_routing(enum elbv2_action_type_enum type)
            type == ELBV2_ACTION_TYPE_ENUM_FIXED_RESPONSE;
 }
 
+static enum err check_claim(struct op *op,
+                            const struct elbv2_jwt_validation_action_additional_claim *claim)
+{
+    static const struct str own[] = {STR_INIT("exp"), STR_INIT("iss"), STR_INIT("nbf"),
+                                     STR_INIT("iat")};
+    for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
+        if (str_equal(own[i], claim->name)) {
+            return bad_action(op, "The claim '%.*s' cannot be specified, it is always validated",
+                              STR_ARG(claim->name));
+        }
+    }
+    if (claim->name.len == 0 || claim->name.len > ELBV2_CLAIM_CHARS_MAX ||
+        claim->values.count == 0 || claim->values.count > ELBV2_CLAIM_VALUES_MAX) {
+        return bad_action(op, "A claim must have a name and between '1' and '%d' values",
+                          ELBV2_CLAIM_VALUES_MAX);
+    }
+    bool is_spaced =
+        claim->format ==
+        ELBV2_JWT_VALIDATION_ACTION_ADDITIONAL_CLAIM_FORMAT_ENUM_SPACE_SEPARATED_VALUES;
+    for (size_t i = 0; i < claim->values.count; i++) {
+        struct str value = claim->values.items[i];
+        if (value.len == 0 || value.len > ELBV2_CLAIM_CHARS_MAX ||
+            (is_spaced && str_find_char(value, ' ', 0) != STR_NOT_FOUND)) {
+            return bad_action(op,
+                              "The value '%.*s' of the claim '%.*s' must have between '1' and '%d' "
+                              "characters, and no spaces where spaces separate values",
+                              STR_ARG(value), STR_ARG(claim->name), ELBV2_CLAIM_CHARS_MAX);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err check_jwt(struct op *op, const struct elbv2_jwt_validation_action_config *config)
+{
+    if (!str_starts_with(config->jwks_endpoint, STR("https://")) ||
+        config->jwks_endpoint.len > ELBV2_CLAIM_CHARS_MAX) {
+        return bad_action(op,
+                          "The JWKS endpoint '%.*s' must be a full URL that begins with 'https://' "
+                          "and has up to '%d' characters",
+                          STR_ARG(config->jwks_endpoint), ELBV2_CLAIM_CHARS_MAX);
+    }
+    if (config->issuer.len == 0 || config->issuer.len > ELBV2_CLAIM_CHARS_MAX) {
+        return bad_action(op, "The issuer must have between '1' and '%d' characters",
+                          ELBV2_CLAIM_CHARS_MAX);
+    }
+    if (config->additional_claims.count > ELBV2_CLAIMS_MAX) {
+        return bad_action(op, "Up to '%d' additional claims can be validated", ELBV2_CLAIMS_MAX);
+    }
+    for (size_t i = 0; i < config->additional_claims.count; i++) {
+        TRY(check_claim(op, &config->additional_claims.items[i]));
+        for (size_t k = 0; k < i; k++) {
+            if (str_equal(config->additional_claims.items[k].name,
+                          config->additional_claims.items[i].name)) {
+                return bad_action(op, "The claim '%.*s' can only be specified once",
+                                  STR_ARG(config->additional_claims.items[i].name));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err check_guard(struct op *op, struct elbv2_action_place place,
                             const struct elbv2_action *sent, struct elbv2_action *ret)
 {
@@ -445,6 +506,12 @@ static enum err check_guard(struct op *op, struct elbv2_action_place place,
         return bad_action(op, "The action type '%s' is supported only with HTTPS listeners",
                           type_name(sent->type));
     }
+    if (sent->type != ELBV2_ACTION_TYPE_ENUM_JWT_VALIDATION) {
+        return op_fail_as(op, ERR_UNSUPPORTED, &elbv2_error_operation_not_permitted_exception,
+                          "The action type '%s' is not supported by this engine",
+                          type_name(sent->type));
+    }
+    TRY(check_jwt(op, sent->jwt_validation_config));
     *ret = *sent;
     return ERR_OK;
 }

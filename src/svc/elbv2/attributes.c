@@ -428,6 +428,54 @@ static enum err check_cohort(struct op *op, struct elbv2_attribute_owner owner,
     return ERR_OK;
 }
 
+/* Names and prefixes of S3, without any that would lead out of the folder that stands for it. */
+static bool is_plain_path(struct str path)
+{
+    struct str rest = path;
+    struct str part = STR_NONE;
+    while (str_next(&rest, '/', &part)) {
+        if (part.len == 0 || part.ptr[0] == '.') {
+            return false;
+        }
+        for (size_t i = 0; i < part.len; i++) {
+            char c = str_lower_char(part.ptr[i]);
+            bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+            if (!is_plain && c != '-' && c != '_' && c != '.') {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static enum err check_logs(struct op *op, struct elbv2_attribute_owner owner,
+                           const struct engine_text_map *set)
+{
+    static const char *const kinds[] = {"access_logs", "connection_logs", "health_check_logs"};
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        struct arena *a = &op->arena;
+        struct str enabled = arena_printf(a, "%s.s3.enabled", kinds[i]);
+        struct str bucket = elbv2_attribute(owner, set, arena_printf(a, "%s.s3.bucket", kinds[i]));
+        struct str prefix = elbv2_attribute(owner, set, arena_printf(a, "%s.s3.prefix", kinds[i]));
+        bool is_on = STR_IS(elbv2_attribute(owner, set, enabled), "true");
+        if (is_on && bucket.len == 0) {
+            return elbv2_invalid(op, "'%s.s3.bucket' must be set when '%s.s3.enabled' is 'true'",
+                                 kinds[i], kinds[i]);
+        }
+        if ((bucket.len > 0 && (!is_plain_path(bucket) || memchr(bucket.ptr, '/', bucket.len))) ||
+            (prefix.len > 0 && !is_plain_path(prefix))) {
+            return elbv2_invalid(op,
+                                 "The bucket '%.*s' or the prefix '%.*s' of '%s' is not valid: "
+                                 "letters, digits, '-', '_' and '.', and '/' within a prefix",
+                                 STR_ARG(bucket), STR_ARG(prefix), kinds[i]);
+        }
+        if (prefix.len > 0 && str_find(prefix, STR("AWSLogs"), 0) != STR_NOT_FOUND) {
+            return elbv2_invalid(op, "The prefix of '%s' cannot contain 'AWSLogs'", kinds[i]);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err check_together(struct op *op, struct elbv2_attribute_owner owner,
                                const struct engine_text_map *set)
 {
@@ -439,6 +487,9 @@ static enum err check_together(struct op *op, struct elbv2_attribute_owner owner
         TRY(check_thresholds(op, owner, set));
     }
     TRY(check_cohort(op, owner, set));
+    if ((owner.sets & (APP | NET)) != 0) {
+        TRY(check_logs(op, owner, set));
+    }
     if ((owner.sets & APP) != 0 &&
         STR_IS(elbv2_attribute(owner, set, STR("load_balancing.cross_zone.enabled")), "false")) {
         return conflict(op, "Cross-zone load balancing cannot be disabled for application load "

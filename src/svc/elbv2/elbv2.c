@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "svc/elbv2/jwks.h"
 #include "svc/elbv2/listeners.h"
 #include "svc/elbv2/load_balancers.h"
 #include "svc/elbv2/policies.h"
@@ -29,6 +30,7 @@ enum err elbv2_start(struct op *op, const struct elbv2_options *options, struct 
     }
     map_init(&e->health);
     map_init(&e->listen_failures);
+    elbv2_jwks_init(e);
     elbv2_snapshot_init(e);
     enum err result = elbv2_snapshot_load(op, e);
     if (result != ERR_OK) {
@@ -47,6 +49,7 @@ void elbv2_stop(struct elbv2 *e)
     elbv2_names_remove(e);
     elbv2_health_fini(e);
     elbv2_snapshot_fini(e);
+    elbv2_jwks_fini(e);
     arena_fini(&e->arena);
     mem_free(e);
 }
@@ -82,6 +85,7 @@ void elbv2_turn(struct elbv2 *e)
     elbv2_publish(e);
     elbv2_names_write(e);
     end_drains(e);
+    elbv2_jwks_turn(e);
 }
 
 const struct elbv2_handlers elbv2_handlers = {

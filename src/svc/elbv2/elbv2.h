@@ -15,6 +15,7 @@
 #include "svc/common/ports.h"
 
 struct elbv2;
+struct webcall_client;
 
 /* What this module needs of the program around it. No member may be NULL but self. */
 struct elbv2_host {
@@ -40,7 +41,8 @@ struct elbv2_options {
                             * digits and - only */
     struct elbv2_host host;
     struct port_certificates certificates; /* copied */
-    struct port_wakes wakes; /* copied; target_changed and weights_published are called */
+    struct webcall_client *web; /* fetches key sets; NULL: none are fetched. Outlives the module */
+    struct port_wakes wakes;    /* copied; target_changed and weights_published are called */
 };
 
 /* Reads what the store holds and asks for a turn. Owns: the caller, until elbv2_stop. */

@@ -20,7 +20,10 @@
 #define ELBV2_WILDCARDS_OF_RULE_MAX        5
 #define ELBV2_TRANSFORM_CHARS_MAX          1024
 #define ELBV2_RULES_SETTABLE_MAX           10000 /* by the attribute hitless.rules_max */
-#define ELBV2_ARNS_OF_CALL_MAX             20    /* in one Describe or tagging call */
+#define ELBV2_CLAIMS_MAX                   10    /* of a jwt-validation action */
+#define ELBV2_CLAIM_VALUES_MAX             10
+#define ELBV2_CLAIM_CHARS_MAX              256
+#define ELBV2_ARNS_OF_CALL_MAX             20 /* in one Describe or tagging call */
 #define ELBV2_NAME_CHARS_MAX               32
 #define ELBV2_PRIORITY_MAX                 50000
 #define ELBV2_WEIGHT_MAX                   999

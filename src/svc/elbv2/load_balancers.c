@@ -28,17 +28,23 @@ static const struct page_rules pages = {.list_name = "elbv2.load_balancers",
 
 /* ---- what is told --------------------------------------------------------------------------- */
 
+static bool is_served(enum elbv2_protocol_enum protocol)
+{
+    return protocol != ELBV2_PROTOCOL_ENUM_UNSET && protocol != ELBV2_PROTOCOL_ENUM_GENEVE &&
+           protocol != ELBV2_PROTOCOL_ENUM_QUIC && protocol != ELBV2_PROTOCOL_ENUM_TCP_QUIC;
+}
+
 struct str elbv2_why_not_served(struct op *op, const struct elbv2_load_balancer *lb,
                                 const struct elbv2_listener *listener)
 {
     const char *protocol = elbv2_protocol_name(listener->protocol);
     int port = OPT_OR(listener->port, 0);
-    if (lb->type != ELBV2_LOAD_BALANCER_TYPE_ENUM_APPLICATION) {
-        return arena_printf(
-            &op->arena,
-            "The listener on port %d (%s) is kept but not served: this engine serves "
-            "application load balancers only.",
-            port, protocol);
+    bool is_gateway = lb->type == ELBV2_LOAD_BALANCER_TYPE_ENUM_GATEWAY;
+    if (is_gateway || !is_served(listener->protocol)) {
+        return arena_printf(&op->arena,
+                            "The listener on port %d (%s) is kept but not served: this engine "
+                            "serves HTTP, HTTPS, TCP, TLS and UDP.",
+                            port, protocol);
     }
     return STR_NONE;
 }
@@ -161,10 +167,12 @@ static enum err settle(struct op *op, struct elbv2 *e,
         .scheme = in->scheme == ELBV2_LOAD_BALANCER_SCHEME_ENUM_UNSET
                       ? ELBV2_LOAD_BALANCER_SCHEME_ENUM_INTERNET_FACING
                       : in->scheme,
-        .ip_address_type = ELBV2_IP_ADDRESS_TYPE_IPV4,
+        .ip_address_type = in->ip_address_type == ELBV2_IP_ADDRESS_TYPE_UNSET
+                               ? ELBV2_IP_ADDRESS_TYPE_IPV4
+                               : in->ip_address_type,
         .vpc_id = network_default(&op->arena, op->region).vpc_id,
     };
-    TRY(elbv2_check_ip_address_type(op, in->ip_address_type));
+    TRY(elbv2_check_ip_address_type(op, e, in->ip_address_type));
     TRY(elbv2_check_zones(op, lb.type, &in->subnets, &in->subnet_mappings, &lb.availability_zones));
     TRY(elbv2_check_security_groups(op, e, lb.type, &in->security_groups, &lb.security_groups));
     *ret = lb;
@@ -449,7 +457,10 @@ enum err elbv2_set_subnets(struct op *op, struct elbv2 *e, const struct elbv2_se
     AUTO(store_tx_fini) struct store_tx tx = {0};
     TRY(store_tx_begin(op, e->store, &tx));
     TRY(elbv2_get_load_balancer(op, e, in->load_balancer_arn, &lb));
-    TRY(elbv2_check_ip_address_type(op, in->ip_address_type));
+    TRY(elbv2_check_ip_address_type(op, e, in->ip_address_type));
+    if (in->ip_address_type != ELBV2_IP_ADDRESS_TYPE_UNSET) {
+        lb.ip_address_type = in->ip_address_type;
+    }
     TRY(elbv2_check_zones(op, lb.type, &in->subnets, &in->subnet_mappings, &lb.availability_zones));
     TRY(elbv2_put_load_balancer(op, e, &lb));
     TRY(store_tx_commit(op, &tx));
@@ -463,10 +474,14 @@ enum err elbv2_set_ip_address_type(struct op *op, struct elbv2 *e,
                                    struct elbv2_set_ip_address_type_out *ret)
 {
     struct elbv2_load_balancer lb = {0};
+    AUTO(store_tx_fini) struct store_tx tx = {0};
+    TRY(store_tx_begin(op, e->store, &tx));
     TRY(elbv2_get_load_balancer(op, e, in->load_balancer_arn, &lb));
-    TRY(elbv2_check_ip_address_type(op, in->ip_address_type));
+    TRY(elbv2_check_ip_address_type(op, e, in->ip_address_type));
+    lb.ip_address_type = in->ip_address_type;
+    TRY(elbv2_put_load_balancer(op, e, &lb));
     ret->ip_address_type = lb.ip_address_type;
-    return ERR_OK;
+    return store_tx_commit(op, &tx);
 }
 
 enum err elbv2_describe_capacity_reservation(

@@ -1,6 +1,7 @@
 #include "svc/elbv2/secure.h"
 
 #include "base/log.h"
+#include "crypt/cert.h"
 #include "svc/common/arn.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
@@ -211,7 +212,7 @@ struct str elbv2_why_not_secure(struct op *op, struct elbv2 *e,
                          : STR("(none)");
     struct port_certificate found = {0};
     enum err result = port->find(port->self, op, arn, &found);
-    explicit_bzero((void *)(uintptr_t)found.key_pem.ptr, found.key_pem.len);
+    cert_clear(found.key_pem);
     if (!is_unusable(result)) {
         return STR_NONE;
     }
@@ -224,8 +225,7 @@ struct str elbv2_why_not_secure(struct op *op, struct elbv2 *e,
 void elbv2_secure_clear(const struct lbconf_listener *listener)
 {
     for (size_t i = 0; i < listener->certificates.count; i++) {
-        struct str key = listener->certificates.items[i].key_pem;
-        explicit_bzero((void *)(uintptr_t)key.ptr, key.len);
+        cert_clear(listener->certificates.items[i].key_pem);
     }
 }
 
@@ -271,12 +271,7 @@ static void add_load_balancer(struct op *op, struct elbv2 *e, const struct elbv2
             return;
         }
     }
-    struct str *items = ARENA_ARRAY(&op->arena, struct str, to->count + 1);
-    if (to->count > 0) {
-        memcpy(items, to->items, to->count * sizeof(*items));
-    }
-    items[to->count++] = listener->load_balancer_arn;
-    to->items = items;
+    *ARENA_PUSH(&op->arena, to) = listener->load_balancer_arn;
 }
 
 static enum err list_users(void *self, struct op *op, struct str certificate_arn,
@@ -285,6 +280,27 @@ static enum err list_users(void *self, struct op *op, struct str certificate_arn
     struct port_arns found = {0};
     TRY(each_user(op, self, certificate_arn, add_load_balancer, &found));
     *ret = found;
+    return ERR_OK;
+}
+
+static enum err list_used(void *self, struct op *op, struct port_arns *ret)
+{
+    struct elbv2 *e = self;
+    struct store_items items = {0};
+    struct port_arns used = {0};
+    TRY(store_list(op, e->store, &elbv2_kind_listener, &(struct store_range){0}, &items));
+    for (size_t i = 0; i < items.count; i++) {
+        const struct elbv2_listener *listener = items.items[i].value;
+        struct engine_elb_more more = {0};
+        TRY(elbv2_get_more(op, e, listener->listener_arn, &more));
+        for (size_t k = 0; k < listener->certificates.count; k++) {
+            *ARENA_PUSH(&op->arena, &used) = listener->certificates.items[k].certificate_arn;
+        }
+        for (size_t k = 0; k < more.certificates.count; k++) {
+            *ARENA_PUSH(&op->arena, &used) = more.certificates.items[k];
+        }
+    }
+    *ret = used;
     return ERR_OK;
 }
 
@@ -297,7 +313,7 @@ static bool is_published(void *self)
 struct port_certificate_users elbv2_certificate_users(struct elbv2 *e)
 {
     return (struct port_certificate_users){
-        .self = e, .list_users = list_users, .is_published = is_published};
+        .self = e, .list_users = list_users, .list_used = list_used, .is_published = is_published};
 }
 
 /* ---- what changed --------------------------------------------------------------------------- */

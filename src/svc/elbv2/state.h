@@ -22,6 +22,7 @@ struct elbv2 {
     int64_t heard_version; /* the newest that the data plane routes by */
 
     struct map health;          /* key of the target -> struct health, health.c */
+    struct map jwks;            /* URL -> struct jwks, jwks.c */
     struct map listen_failures; /* ARN of the listener -> char *, the sentence */
 
     bool are_names_stale;   /* the hosts file has to be looked at */
@@ -43,6 +44,14 @@ void elbv2_note_group(struct elbv2 *e, struct str arn);
 void elbv2_note_listener(struct elbv2 *e, struct str arn);
 /* Something else that elbv2_turn looks at. */
 void elbv2_note_change(struct elbv2 *e);
+
+/* snapshot_rules.c. Weights name no groups yet. Texts are the rule's own. */
+struct lbconf_rule elbv2_snapshot_rule(struct elbv2 *e, struct arena *a,
+                                       const struct elbv2_rule *from);
+/* A key set came anew: listeners whose rules use it are read again and published. */
+void elbv2_note_jwks(struct elbv2 *e, struct str url);
+/* A rule of the newest snapshot, or of a listener that is still to be read, uses it. */
+bool elbv2_snapshot_uses_jwks(const struct elbv2 *e, struct str url);
 
 /* Makes and sends a snapshot, with everything that was committed. */
 void elbv2_publish(struct elbv2 *e);

@@ -95,9 +95,11 @@ enum err elbv2_check_security_groups(struct op *op, struct elbv2 *e,
     return ERR_OK;
 }
 
-enum err elbv2_check_ip_address_type(struct op *op, enum elbv2_ip_address_type type)
+enum err elbv2_check_ip_address_type(struct op *op, struct elbv2 *e,
+                                     enum elbv2_ip_address_type type)
 {
-    if (type == ELBV2_IP_ADDRESS_TYPE_IPV4 || type == ELBV2_IP_ADDRESS_TYPE_UNSET) {
+    bool has_ipv6 = str_find_char(e->options.lb_address, ':', 0) != STR_NOT_FOUND;
+    if (type == ELBV2_IP_ADDRESS_TYPE_IPV4 || type == ELBV2_IP_ADDRESS_TYPE_UNSET || has_ipv6) {
         return ERR_OK;
     }
     return elbv2_invalid(op, "You must specify subnets with an associated IPv6 CIDR block.");

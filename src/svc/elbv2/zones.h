@@ -15,7 +15,9 @@ enum err elbv2_check_security_groups(struct op *op, struct elbv2 *e,
                                      enum elbv2_load_balancer_type_enum type,
                                      const struct elbv2_security_groups *sent,
                                      struct elbv2_security_groups *ret);
-enum err elbv2_check_ip_address_type(struct op *op, enum elbv2_ip_address_type type);
+/* Both families only where the engine was given an IPv6 address to listen on. */
+enum err elbv2_check_ip_address_type(struct op *op, struct elbv2 *e,
+                                     enum elbv2_ip_address_type type);
 /* The hosted zone that AWS answers in this region. */
 struct str elbv2_hosted_zone(struct op *op, enum elbv2_load_balancer_type_enum type);
 /* An address of 127.77.0.0/16 that no load balancer of any region has. */

@@ -13,6 +13,13 @@ static const struct row rows[] = {
     {"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nGET", H1_DONE, "hello world", "GET"},
     {"0A\r\n0123456789\r\n00\r\n\r\n", H1_DONE, "0123456789", ""},
     {"a;x=1;y=\"2\"\r\n0123456789\r\n0 ;z\r\n\r\n", H1_DONE, "0123456789", ""},
+    {"5;a=\"b;\\\"\r\";c\r\nhello\r\n0\r\n\r\n", H1_BAD, "", ""},
+    {"5;a=\"b; \\\"c\" \r\nhello\r\n0\r\n\r\n", H1_BAD, "", ""},
+    {"5; a=\"b; \\\"c\";d=e\r\nhello\r\n0\r\n\r\n", H1_DONE, "hello", ""},
+    {"5;\r\nhello\r\n0\r\n\r\n", H1_BAD, "", ""},
+    {"5;a=\r\nhello\r\n0\r\n\r\n", H1_BAD, "", ""},
+    {"5;a=\"b\r\nhello\r\n0\r\n\r\n", H1_BAD, "", ""},
+    {"5;=b\r\nhello\r\n0\r\n\r\n", H1_BAD, "", ""},
     {"0\r\nX-Trailer: a\r\nContent-Length: 5\r\n\r\nb", H1_DONE, "", "b"},
     {"5\r\nhel", H1_MORE, "hel", ""},
     {"5", H1_MORE, "", ""},
@@ -119,4 +126,35 @@ TEST(a_chunk_head_is_lower_case_hexadecimal)
     EXPECT_STR(h1_chunk_head(room, 1), "1\r\n");
     EXPECT_STR(h1_chunk_head(room, 0x1f40), "1f40\r\n");
     EXPECT_STR(h1_chunk_head(room, UINT64_MAX), "ffffffffffffffff\r\n");
+}
+
+/* Chunks of one byte with an extension of `extension` bytes until one is refused, or 1,000 of them.
+ */
+static size_t taken_with_extension(size_t extension)
+{
+    struct h1_chunked c;
+    char chunk[4096];
+    h1_chunked_init(&c);
+    memset(chunk, 'e', sizeof(chunk));
+    memcpy(chunk, "1;", 2);
+    memcpy(chunk + 2 + extension, "\r\nx\r\n", 5);
+    for (size_t i = 0; i < 1000; i++) {
+        struct str rest = str_make(chunk, 2 + extension + 5);
+        while (rest.len > 0) {
+            struct str run;
+            if (h1_chunked_next(&c, &rest, &run) == H1_BAD) {
+                return i;
+            }
+        }
+    }
+    return 1000;
+}
+
+TEST(extensions_may_be_as_long_as_their_chunks_deserve_and_16_k_more)
+{
+    EXPECT_EQ(taken_with_extension(1), 1000);
+    EXPECT_EQ(taken_with_extension(14), 1000);
+    /* the line and the end of the chunk before it, beyond 18 */
+    EXPECT_EQ(taken_with_extension(115), H1_CHUNK_EXCESS_BYTES_MAX / 103);
+    EXPECT_EQ(taken_with_extension(4000), H1_CHUNK_EXCESS_BYTES_MAX / 3988);
 }

@@ -2,6 +2,8 @@
 
 #include "test.h"
 
+#include <stdio.h>
+
 static const struct {
     struct str name;
     enum jwt_verdict verdict;
@@ -55,6 +57,31 @@ TEST(tokens_are_judged_as_the_vectors_say)
     memset(long_token, '.', sizeof(long_token));
     EXPECT_EQ(jwt_check(keys, &policy, str_make(long_token, sizeof(long_token)), now),
               JWT_MALFORMED);
+    jwt_keys_free(keys);
+}
+
+/* On the worker's thread: it must be known what a token costs. */
+TEST(a_check_takes_tens_of_microseconds)
+{
+    const struct jwt_policy policy = {.issuer = STR("https://idp.example")};
+    wall_t now = {.us = (int64_t)1800000000 * 1000000};
+    struct str rest = test_file("vectors/jwt.txt");
+    struct str line;
+    struct jwt_keys *keys = NULL;
+    auto_op struct op op;
+    op_init(&op);
+    REQUIRE_(str_next(&rest, '\n', &line));
+    EXPECT_OK(jwt_keys_read(&op, line, &keys), &op);
+    for (int i = 0; i < 2; i++) { /* RS256, then ES256 */
+        REQUIRE_(str_next(&rest, '\n', &line));
+        struct str token = str_from(line, strlen("VALID "));
+        mono_t began = clock_mono();
+        for (int k = 0; k < 200; k++) {
+            EXPECT_EQ(jwt_check(keys, &policy, token, now), JWT_VALID);
+        }
+        printf("# %s: %.0f us\n", i == 0 ? "RS256" : "ES256",
+               (double)mono_since(clock_mono(), began).us / 200);
+    }
     jwt_keys_free(keys);
 }
 

@@ -27,6 +27,14 @@ static enum err list_users(void *self, struct op *op, struct str arn, struct por
     return ERR_OK;
 }
 
+static enum err list_used(void *self, struct op *op, struct port_arns *ret)
+{
+    (void)self;
+    (void)op;
+    *ret = (struct port_arns){0};
+    return ERR_OK;
+}
+
 static bool is_published(void *self)
 {
     (void)self;
@@ -61,7 +69,10 @@ static void open_fixture(struct fixture *f)
         .account = f->op.account,
         .state = str_of(f->folder),
         .is_test_mode = true,
-        .users = {.self = f, .list_users = list_users, .is_published = is_published},
+        .users = {.self = f,
+                  .list_users = list_users,
+                  .list_used = list_used,
+                  .is_published = is_published},
         .wakes = {.self = f,
                   .certificate_changed = certificate_changed,
                   .challenges_changed = challenges_changed},

@@ -1,5 +1,6 @@
 /* Load balancers, target groups, attributes, tags, certificates and what is the same for all. */
 
+#include "base/check.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -234,6 +235,29 @@ TEST(attributes_of_load_balancers_have_aws_defaults_and_bounds)
     struct elbv2_delete_load_balancer_out gone = {0};
     EXPECT_CODE(f, elbv2_handlers.delete_load_balancer(&f.op, f.e, &del, &gone),
                 "OperationNotPermitted");
+}
+
+TEST(log_attributes_need_a_bucket_and_names_that_lead_nowhere_else)
+{
+    FIXTURE;
+    fixture_open(&f, ":memory:", NULL, STR_NONE);
+    struct str arn = make_load_balancer(&f, STR("web")).load_balancer_arn;
+    EXPECT_CODE(f, set_lb_attribute(&f, arn, STR("access_logs.s3.enabled"), STR("true")),
+                "ValidationError");
+    EXPECT_NOTE(f, "'access_logs.s3.bucket' must be set when 'access_logs.s3.enabled' is 'true'");
+    static const char *const bad[][2] = {
+        {"access_logs.s3.bucket", "../etc"},       {"access_logs.s3.bucket", "a/b"},
+        {"connection_logs.s3.bucket", ".hidden"},  {"access_logs.s3.prefix", "a/../b"},
+        {"access_logs.s3.prefix", "/a"},           {"access_logs.s3.prefix", "x/AWSLogs"},
+        {"hitless.access_logs.file", "../passwd"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        EXPECT_CODE(f, set_lb_attribute(&f, arn, str_of(bad[i][0]), str_of(bad[i][1])),
+                    "ValidationError");
+    }
+    EXPECT_CODE(f, set_lb_attribute(&f, arn, STR("access_logs.s3.bucket"), STR("my.logs-1")), "");
+    EXPECT_CODE(f, set_lb_attribute(&f, arn, STR("access_logs.s3.prefix"), STR("team/web")), "");
+    EXPECT_CODE(f, set_lb_attribute(&f, arn, STR("access_logs.s3.enabled"), STR("true")), "");
 }
 
 TEST(subnets_groups_and_address_types_can_be_set)

@@ -370,6 +370,9 @@ TEST(the_snapshot_has_the_certificates_and_a_newer_edition_is_published_at_once)
     REQUIRE_OK(users.list_users(users.self, &f.op, CERTIFICATE, &who), &f.op);
     REQUIRE_EQ(who.count, 1);
     EXPECT_STR_EQ(who.items[0], s.lb.load_balancer_arn);
+    REQUIRE_OK(users.list_used(users.self, &f.op, &who), &f.op);
+    REQUIRE_EQ(who.count, 1);
+    EXPECT_STR_EQ(who.items[0], CERTIFICATE);
     EXPECT(!users.is_published(users.self));
     fixture_acknowledge(&f);
     EXPECT(users.is_published(users.self));
