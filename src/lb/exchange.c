@@ -419,16 +419,6 @@ bool lb_exchange_wants_body(const struct lb_exchange *ex)
     return ex->upstream != NULL && !ex->upstream->is_connecting && lb_block_waiting(ex->out) == 0;
 }
 
-static bool is_too_slow(const struct lb_exchange *ex)
-{
-    if (ex->has_response || ex->is_grpc) {
-        return false; /* a conversation: its pauses are its own */
-    }
-    int64_t took_us = mono_since(ev_now(&ex->client->worker->loop), ex->began).us;
-    return took_us > LB_BODY_GRACE.us &&
-           (int64_t)ex->request_bytes < took_us / 1000000 * LB_BODY_RATE_MIN;
-}
-
 static void forward_body(struct lb_exchange *ex, struct str bytes)
 {
     struct lb_worker *w = ex->client->worker;
@@ -496,7 +486,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
         lb_client_close(c);
         return;
     }
-    if (is_too_slow(ex)) {
+    if (lb_body_is_too_slow(ex)) {
         refuse_body(ex, 408);
         return;
     }

@@ -1,4 +1,5 @@
-/* A request that is kept until its response begins, so that the whole can be sent again. */
+/* The body of a request: how fast it must come; and a request that is kept until its response
+ * begins, so that the whole can be sent again. */
 
 #include "lb/control.h"
 
@@ -22,4 +23,14 @@ bool lb_replay_keep(struct lb_exchange *ex, struct str bytes)
     memcpy(b->bytes + b->end, bytes.ptr, bytes.len);
     b->end += (uint32_t)bytes.len;
     return true;
+}
+
+bool lb_body_is_too_slow(const struct lb_exchange *ex)
+{
+    if (ex->has_response || ex->is_grpc) {
+        return false; /* a conversation: its pauses are its own */
+    }
+    int64_t took_us = mono_since(ev_now(&ex->client->worker->loop), ex->began).us;
+    return took_us > LB_BODY_GRACE.us &&
+           (int64_t)ex->request_bytes < took_us / 1000000 * LB_BODY_RATE_MIN;
 }

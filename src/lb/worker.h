@@ -537,6 +537,9 @@ size_t lb_replay_room(const struct h1_head *h, size_t head_len, size_t here);
 /* Puts more of a body behind its head. False: there is no room, or no need any more. */
 bool lb_replay_keep(struct lb_exchange *ex, struct str bytes);
 
+/* The client sends its body at less than LB_BODY_RATE_MIN. */
+bool lb_body_is_too_slow(const struct lb_exchange *ex);
+
 /* version.c */
 /* Content-Type: application/grpc, with or without a codec's name; not grpc-web. */
 bool lb_is_grpc(const struct h1_head *h);
