@@ -32,10 +32,10 @@ struct lb_role {
 /* ---- sockets, from sup ---- */
 
 static enum err listen_on(void *self, struct op *op, struct str listener_arn,
-                          const struct net_addr *addr, int *ret_fd)
+                          const struct net_addr *addr, size_t count, int *ret_fds)
 {
     struct lb_role *role = self;
-    (void)ret_fd; /* it always comes later */
+    (void)ret_fds; /* it always comes later */
     uint32_t id = 0;
     while (id < LISTENERS_PENDING_MAX && role->pending[id].is_used) {
         id++;
@@ -44,7 +44,7 @@ static enum err listen_on(void *self, struct op *op, struct str listener_arn,
         return op_fail(op, ERR_LIMIT, "more than %d listeners wait for their sockets",
                        LISTENERS_PENDING_MAX);
     }
-    struct proc_listen_request request = {.id = id, .socket_count = 1, .addr = *addr};
+    struct proc_listen_request request = {.id = id, .socket_count = (uint32_t)count, .addr = *addr};
     struct str payload = proc_listen_request_encode(&op->arena, &request);
     if (proc_channel_send_payload(&role->sup, PROC_LISTEN, payload) != ERR_OK) {
         return op_fail(op, ERR_CLOSED, "the supervisor does not answer");
@@ -77,7 +77,11 @@ static void hear_listening(struct lb_role *role, struct proc_message *m)
     if (answer.result != ERR_OK || m->fd_count == 0) {
         tell_listen_failed(role, arn, answer.text);
     } else {
-        lb_listener_give(role->lb, arn, steal_fd(&m->fds[0]));
+        int fds[PROC_FDS_MAX];
+        for (size_t i = 0; i < m->fd_count; i++) {
+            fds[i] = steal_fd(&m->fds[i]);
+        }
+        lb_listener_give(role->lb, arn, fds, m->fd_count);
     }
     mem_free(p->listener_arn);
     *p = (struct pending){0};

@@ -452,8 +452,6 @@ const struct cli_command cli_top = {
     .arguments = "[OPTIONS]",
     .summary = "what the load balancers do, second by second",
     .help =
-        "usage: hitless top [--api HOST:PORT] [--interval SECONDS] [--once] [--json]\n"
-        "\n"
         "Shows each load balancer of the engine and its target groups: requests a second, classes\n"
         "of answers, response times, connections, requests in flight, healthy targets, and the\n"
         "share that each group has of the requests. Exact: the difference of two readings.\n"

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "lb/cidr_set.h"
 #include "lb/control.h"
+#include "lb/flow.h"
 #include "lb/rule.h"
 #include "net/socket.h"
 
@@ -61,6 +62,8 @@ static void on_connections(struct ev_fd *fd, unsigned ready)
         enum err e = net_accept(l->listen_fd, &client_fd, &peer);
         if (e == ERR_OK && !may_connect(l, &peer)) {
             refuse(l, client_fd);
+        } else if (e == ERR_OK && l->network != NULL) {
+            lb_flow_accept(l, l->network, client_fd, &peer);
         } else if (e == ERR_OK) {
             lb_client_accept(l, client_fd, &peer);
         } else if (e == ERR_NO_SPACE) {
@@ -119,6 +122,7 @@ void lb_listenings_adopt(struct lb_worker *w)
         }
         l = listening_at(w, i);
         l->slot = listener->slot;
+        l->network = listener->is_network ? listener : NULL;
         int fd = atomic_load_explicit(&listener->socket->fd, memory_order_acquire);
         if (l->serial == 0 && fd >= 0) {
             l->serial = listener->serial;

@@ -46,6 +46,7 @@ struct lb_count {
 /* A registered target of one group. Shared by all versions that name it and by all workers. */
 struct lb_peer {
     struct str key; /* group ARN, host, port */
+    uint64_t place; /* of host and port, for choosing by hash; the same in every process */
     struct str group_arn;
     struct str host; /* "10.0.0.1" or "unix:/path" */
     uint16_t port;
@@ -71,6 +72,8 @@ struct lb_peer {
     bool was_draining;                   /* as last reported; control thread */
     uint64_t seen_version;               /* newest configuration that names it; control thread */
     struct lb_probe *probe;              /* control thread; NULL while not checked */
+    bool is_lingering;                   /* control thread */
+    struct lb_peer *next_done;           /* control thread; in a sweep */
 };
 
 struct lb_target {
@@ -85,6 +88,7 @@ struct lb_range {
 
 struct lb_check {
     bool is_on;
+    bool is_connect; /* TCP: a connection is enough */
     bool is_tls;
     uint16_t port; /* 0: the target's own */
     struct str path;
@@ -96,6 +100,7 @@ struct lb_check {
     size_t range_count;
 };
 
+enum lb_version { LB_HTTP1, LB_HTTP2, LB_GRPC };
 enum lb_stick { LB_STICK_NONE, LB_STICK_LB, LB_STICK_APP };
 enum lb_algorithm { LB_ROUND_ROBIN, LB_LEAST_OUTSTANDING, LB_WEIGHTED_RANDOM };
 
@@ -107,6 +112,7 @@ struct lb_outliers {
 };
 
 struct lb_group {
+    enum lb_version version; /* what its targets speak */
     struct str arn;
     struct str dimension; /* "targetgroup/NAME/ID" */
     struct str load_balancer;
@@ -114,6 +120,11 @@ struct lb_group {
     uint64_t serial;
     uint32_t slot; /* of the counters; LBSTATS_NONE without room */
     bool is_in_use;
+    bool is_network;        /* of a network load balancer: TCP, TLS, UDP */
+    bool sends_header;      /* PROXY protocol, version 2 */
+    bool sticks_by_source;  /* a source address stays at its target */
+    bool cuts_after_drain;  /* flows that are open at the end of the delay; else they run on */
+    bool cuts_unhealthy;    /* flows to a target that becomes unhealthy */
     bool is_tls;            /* targets speak HTTPS */
     bool waits_fully;       /* a drain lasts its whole delay, though nothing is in flight */
     bool closes_websockets; /* at a drain; else they run to its end */
@@ -238,6 +249,12 @@ struct lb_socket {
     struct net_addr addr;
     bool is_asked_for;
     atomic_uint held_count; /* requests that wait at the gate, over all workers */
+    /* UDP: sockets that share the port. Worker n of m serves n, n + m, ...; so a flow stays with
+     * its worker. */
+    atomic_uint udp_count; /* 0 until they were given */
+    int udp_fds[LB_UDP_SOCKETS_MAX];
+    struct net_addr udp_addr;
+    bool is_udp_asked_for;
 };
 
 /* hitless.pause.* and hitless.maintenance.* of a listener. */
@@ -264,6 +281,9 @@ struct lb_listener {
     struct net_addr addr;
     char port_text[6];
     uint16_t port;
+    bool is_network; /* of a network load balancer: relays what comes */
+    bool has_tcp;
+    bool has_udp;
     struct lb_tls_site *tls; /* NULL: plain */
     unsigned told_facts;     /* bits 1 << enum lb_tls_fact: what targets are told of it */
     bool has_own_names;      /* some fact has a header of another name */
@@ -276,6 +296,7 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
+    bool takes_prior_knowledge;      /* HTTP/2 without TLS, by its preface */
     uint32_t source_connections_max; /* 0: as many as they like */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */
@@ -338,6 +359,7 @@ struct lb_registry {
     struct lb_tls_share *tls;
     struct map regexes; /* struct lb_regex: compiled once, for all configurations that use them */
     uint64_t last_serial;
+    size_t lingering_count;  /* peers that no version names and some flow still uses */
     uint64_t newest_version; /* of the configuration that was built last */
     size_t worker_count;
     struct lb_logs *logs;    /* NULL: none are written */

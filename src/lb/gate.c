@@ -130,8 +130,23 @@ static void release(struct ev_defer *d)
     note_gates(w);
 }
 
+/* Those of a listener that is gone ask its heir, if any. At once: when this worker has said that it
+ * has the new configuration, the old one's sockets are freed. */
+static void leave_gone(struct lb_worker *w)
+{
+    LIST_FOR (c, &w->held, struct lb_client, held) {
+        const struct lb_listener *l = lb_client_listener(c);
+        if (l == NULL || l->socket != c->held_at) {
+            lb_gate_leave(c);
+            lb_client_wait(c);
+            lb_client_resume(c);
+        }
+    }
+}
+
 void lb_gates_adopt(struct lb_worker *w)
 {
+    leave_gone(w);
     note_gates(w);
     if (!list_is_empty(&w->held)) {
         ev_defer(&w->loop, &w->release, release);

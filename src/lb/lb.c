@@ -56,7 +56,9 @@ static void free_older(struct lb *lb)
             at = &conf->next;
         }
     }
-    if (lb->older != NULL && !ev_timer_is_set(&lb->tick)) {
+    lb_peers_sweep(&lb->registry);
+    bool has_more = lb->older != NULL || lb->registry.lingering_count > 0;
+    if (has_more && !ev_timer_is_set(&lb->tick)) {
         ev_timer_set(lb->loop, &lb->tick, TICK, on_tick);
     }
 }
@@ -70,11 +72,41 @@ static bool is_listened_on(struct lb *lb, const struct net_addr *addr)
 {
     const struct lb_conf *conf = lb_newest(lb);
     for (size_t i = 0; i < conf->listener_count; i++) {
-        if (net_addr_equal(&conf->listeners[i].addr, addr)) {
+        const struct lb_listener *l = &conf->listeners[i];
+        struct net_addr own = l->addr;
+        own.is_datagram = addr->is_datagram;
+        if ((addr->is_datagram ? l->has_udp : l->has_tcp) && net_addr_equal(&own, addr)) {
             return true;
         }
     }
     return false;
+}
+
+static void tell_unlistened(struct lb *lb, const struct net_addr *addr)
+{
+    if (!is_listened_on(lb, addr)) {
+        lb->options.report->unlistened(lb->options.report->self, addr);
+    }
+}
+
+static void close_socket(struct lb *lb, struct lb_socket *s)
+{
+    int fd = atomic_load(&s->fd);
+    if (fd >= 0) {
+        (void)close(fd);
+        atomic_store(&s->fd, -1);
+        s->is_asked_for = false;
+        tell_unlistened(lb, &s->addr);
+    }
+    unsigned count = atomic_load(&s->udp_count);
+    if (count > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            (void)close(s->udp_fds[i]);
+        }
+        atomic_store(&s->udp_count, 0);
+        s->is_udp_asked_for = false;
+        tell_unlistened(lb, &s->udp_addr);
+    }
 }
 
 /* Nobody waits for connections on the sockets of listeners that are gone. */
@@ -85,14 +117,8 @@ static void close_sockets(struct lb *lb)
     void *value;
     while (map_next(&lb->registry.listeners.by_key, &at, &key, &value)) {
         struct lb_name *name = value;
-        int fd = atomic_load(&name->socket.fd);
-        if (name->last_version < lb->published_version && fd >= 0) {
-            (void)close(fd);
-            atomic_store(&name->socket.fd, -1);
-            name->socket.is_asked_for = false;
-            if (!is_listened_on(lb, &name->socket.addr)) {
-                lb->options.report->unlistened(lb->options.report->self, &name->socket.addr);
-            }
+        if (name->last_version < lb->published_version) {
+            close_socket(lb, &name->socket);
         }
     }
 }
@@ -154,28 +180,61 @@ static int inherited_socket(struct lb *lb, const struct lb_listener *l)
     return -1;
 }
 
+static void ask_for_stream(struct lb *lb, struct op *op, const struct lb_listener *l)
+{
+    struct lb_socket *s = l->socket;
+    if (!l->has_tcp || atomic_load(&s->fd) >= 0 || s->is_asked_for) {
+        return;
+    }
+    s->addr = l->addr;
+    int fd = inherited_socket(lb, l);
+    enum err e = fd >= 0
+                     ? ERR_OK
+                     : lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, 1, &fd);
+    if (e == ERR_OK) {
+        lb_tune_socket(fd, &l->addr); /* connections inherit it */
+        atomic_store_explicit(&s->fd, fd, memory_order_release);
+    } else if (e == ERR_AGAIN) {
+        s->is_asked_for = true;
+    } else {
+        lb->options.report->listen_failed(lb->options.report->self, l->arn, str_of(op->note.text));
+    }
+    op_note_clear(op);
+}
+
+static void take_datagrams(struct lb_socket *s, const int *fds, size_t count)
+{
+    CHECK(count <= LB_UDP_SOCKETS_MAX);
+    memcpy(s->udp_fds, fds, count * sizeof(*fds));
+    atomic_store_explicit(&s->udp_count, (unsigned)count, memory_order_release);
+}
+
+static void ask_for_datagrams(struct lb *lb, struct op *op, const struct lb_listener *l)
+{
+    struct lb_socket *s = l->socket;
+    if (!l->has_udp || atomic_load(&s->udp_count) > 0 || s->is_udp_asked_for) {
+        return;
+    }
+    int fds[LB_UDP_SOCKETS_MAX];
+    s->udp_addr = l->addr;
+    s->udp_addr.is_datagram = true;
+    size_t count = lb->worker_count < LB_UDP_SOCKETS_MAX ? lb->worker_count : LB_UDP_SOCKETS_MAX;
+    enum err e = lb->options.listen(lb->options.listen_self, op, l->arn, &s->udp_addr, count, fds);
+    if (e == ERR_OK) {
+        take_datagrams(s, fds, count);
+    } else if (e == ERR_AGAIN) {
+        s->is_udp_asked_for = true;
+    } else {
+        lb->options.report->listen_failed(lb->options.report->self, l->arn, str_of(op->note.text));
+    }
+    op_note_clear(op);
+}
+
 static void ask_for_sockets(struct lb *lb, struct op *op, struct lb_conf *conf)
 {
     for (size_t i = 0; i < conf->listener_count; i++) {
-        const struct lb_listener *l = &conf->listeners[i];
-        if (atomic_load(&l->socket->fd) >= 0 || l->socket->is_asked_for) {
-            continue;
-        }
-        l->socket->addr = l->addr;
-        int fd = inherited_socket(lb, l);
-        enum err e = fd >= 0
-                         ? ERR_OK
-                         : lb->options.listen(lb->options.listen_self, op, l->arn, &l->addr, &fd);
-        if (e == ERR_OK) {
-            lb_tune_socket(fd, &l->addr); /* connections inherit it */
-            atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
-        } else if (e == ERR_AGAIN) {
-            l->socket->is_asked_for = true;
-        } else {
-            lb->options.report->listen_failed(lb->options.report->self, l->arn,
-                                              str_of(op->note.text));
-        }
-        op_note_clear(op);
+        ask_for_stream(lb, op, &conf->listeners[i]);
+        ask_for_datagrams(lb, op, &conf->listeners[i]);
     }
 }
 
@@ -242,36 +301,55 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
 }
 
 /* The listener may have got another address since the socket was asked for. */
-static bool is_bound_to(int fd, const struct net_addr *addr)
+static bool is_bound_to(const struct net_addr *local, const struct net_addr *addr)
 {
+    struct net_addr wanted = *addr;
+    wanted.is_datagram = local->is_datagram;
+    return net_addr_port(addr) == 0 || net_addr_equal(local, &wanted);
+}
+
+/* True when the listener takes them. */
+static bool give(struct lb_listener *l, const int *fds, size_t count, bool are_datagrams)
+{
+    struct lb_socket *s = l->socket;
+    if (are_datagrams) {
+        if (!l->has_udp || atomic_load(&s->udp_count) > 0 || count > LB_UDP_SOCKETS_MAX) {
+            return false;
+        }
+        s->is_udp_asked_for = false;
+        take_datagrams(s, fds, count);
+        return true;
+    }
+    if (!l->has_tcp || count != 1 || atomic_load(&s->fd) >= 0) {
+        return false;
+    }
+    s->is_asked_for = false;
+    lb_tune_socket(fds[0], &l->addr);
+    atomic_store_explicit(&s->fd, fds[0], memory_order_release);
+    return true;
+}
+
+void lb_listener_give(struct lb *lb, struct str listener_arn, const int *fds, size_t count)
+{
+    struct lb_conf *conf = lb_newest(lb);
     auto_op struct op op;
     struct net_addr local;
     op_init(&op);
-    return net_local_addr(&op, fd, &local) == ERR_OK &&
-           (net_addr_port(addr) == 0 || net_addr_equal(&local, addr));
-}
-
-void lb_listener_give(struct lb *lb, struct str listener_arn, int fd)
-{
-    struct lb_conf *conf = lb_newest(lb);
-    for (size_t i = 0; conf != NULL && i < conf->listener_count; i++) {
+    bool is_known = net_local_addr(&op, fds[0], &local) == ERR_OK;
+    for (size_t i = 0; is_known && conf != NULL && i < conf->listener_count; i++) {
         struct lb_listener *l = &conf->listeners[i];
-        if (str_equal(l->arn, listener_arn) && atomic_load(&l->socket->fd) < 0 &&
-            is_bound_to(fd, &l->addr)) {
-            l->socket->is_asked_for = false;
-            lb_tune_socket(fd, &l->addr);
-            atomic_store_explicit(&l->socket->fd, fd, memory_order_release);
+        if (str_equal(l->arn, listener_arn) && is_bound_to(&local, &l->addr) &&
+            give(l, fds, count, local.is_datagram)) {
             lb_wake_workers(lb);
             return;
         }
     }
-    auto_op struct op op;
-    struct net_addr addr;
-    op_init(&op);
-    if (net_local_addr(&op, fd, &addr) == ERR_OK && (conf == NULL || !is_listened_on(lb, &addr))) {
-        lb->options.report->unlistened(lb->options.report->self, &addr);
+    if (is_known && (conf == NULL || !is_listened_on(lb, &local))) {
+        lb->options.report->unlistened(lb->options.report->self, &local);
     }
-    (void)close(fd);
+    for (size_t i = 0; i < count; i++) {
+        (void)close(fds[i]);
+    }
 }
 
 void lb_report_all(struct lb *lb)
@@ -380,6 +458,7 @@ void lb_free(struct lb *lb)
     if (conf != NULL) {
         lb_conf_free(&lb->registry, conf);
     }
+    lb_peers_sweep(&lb->registry);
     lb_registry_fini(&lb->registry);
     lb_logs_close(lb->logs);
     mem_free(lb->sources);

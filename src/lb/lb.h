@@ -31,9 +31,9 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
 /* Takes over a whole configuration. ERR_INPUT, ERR_LIMIT, ERR_UNSUPPORTED with a sentence: nothing
  * has changed. report->published tells when every worker routes by it; versions must grow. */
 enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *snapshot) MUST_USE;
-/* Answers an ERR_AGAIN of the listen function. The descriptor belongs to lb now; when the listener
- * is gone meanwhile it is closed. */
-void lb_listener_give(struct lb *lb, struct str listener_arn, int fd);
+/* Answers an ERR_AGAIN of the listen function: one socket, or several of datagrams that share the
+ * port. The descriptors belong to lb now; when the listener is gone meanwhile they are closed. */
+void lb_listener_give(struct lb *lb, struct str listener_arn, const int *fds, size_t count);
 /* The state of all targets, as if each had changed; for an owner that has just come. */
 void lb_report_all(struct lb *lb);
 /* Accepts nothing more, lets requests finish with `Connection: close`, and calls report->stopped

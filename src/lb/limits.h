@@ -19,7 +19,7 @@
 #define LB_CHALLENGE_CHARS_MAX  1024 /* of a token, of an answer */
 #define LB_CONDITIONS_MAX       16   /* of one rule */
 #define LB_VALUES_MAX           16   /* of one condition */
-#define LB_ACTIONS_MAX          5 /* of one rule */
+#define LB_ACTIONS_MAX          5    /* of one rule */
 #define LB_WEIGHTS_MAX          5    /* ALB: groups of one forward action */
 #define LB_WEIGHT_MAX           999  /* ALB */
 #define LB_GROUP_TARGETS_MAX    1000 /* ALB */
@@ -51,7 +51,8 @@
 /* A request that fits is kept until its response begins, so that it can be sent once more. */
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
-#define LB_FREE_BLOCKS_MAX 64
+#define LB_FREE_BLOCKS_MAX       64
+#define LB_FREE_SMALL_BLOCKS_MAX 1024 /* of 4 KiB */
 /* ALB: rules of a request that capacity units do not count. */
 #define LB_FREE_EVALUATIONS 10
 
@@ -67,9 +68,40 @@
 #define LB_AVOID_FOR          DUR_S(1)   /* a target that refused a connection is the last choice */
 #define LB_STOP_IDLE_GRACE    DUR_S(1)   /* idle clients may still send one request while we stop */
 #define LB_ACCEPT_PAUSE       DUR_MS(50) /* out of descriptors */
-#define LB_PROBE_BYTES_MAX    ((size_t)16 * 1024) /* of a health check's response head */
-#define LB_PROBES_MAX         256                 /* open at a time */
+#define LB_PROBE_BYTES_MAX    ((size_t)16 * 1024)  /* of a health check's response head */
+#define LB_PROBE_H2_BYTES_MAX ((size_t)128 * 1024) /* of a whole answer over HTTP/2 */
+#define LB_PROBES_MAX         256                  /* open at a time */
 #define LB_PROBE_FIRST_PAUSE  DUR_MS(200) /* between the probes of a target that never answered */
+
+/* ---- HTTP/2 ---- */
+#define LB_H2_STREAMS_MAX       128                 /* ALB: parallel streams of one connection */
+#define LB_H2_REQUESTS_MAX      10000               /* ALB: of one connection, then GOAWAY */
+#define LB_H2_BLOCK_BYTES_MAX   8192                /* ALB: of one compressed field block */
+#define LB_H2_LIST_BYTES_MAX    ((size_t)64 * 1024) /* ALB: all header lines */
+#define LB_H2_CONTINUATIONS_MAX 8                   /* frames of one field block */
+/* What a client may send that a stream may not: a stream whose target is slow holds as much. The
+ * connection's window is that of all its streams, so that none waits for another. */
+#define LB_H2_WINDOW_BYTES            (128 * 1024)
+#define LB_H2_CONNECTION_WINDOW_BYTES (LB_H2_STREAMS_MAX * LB_H2_WINDOW_BYTES)
+/* Odd frames (resets, pings, settings, priorities, empty ones) that a connection may be ahead of
+ * its useful ones, and how fast that is forgotten: 200 resets at once, 20 a second. */
+#define LB_H2_ODD_BUDGET     600
+#define LB_H2_ODD_PER_SECOND 60
+#define LB_H2_RESET_COST     4
+#define LB_H2_TINY_WINDOW    64  /* bytes; smaller updates are odd */
+#define LB_H2_ENDED_KEPT     16  /* streams whose end a connection remembers */
+#define LB_H2_ACKS_MAX       256 /* answers to pings and settings that wait */
+/* Bytes of one stream that wait to be framed, before its other side is made to wait. */
+#define LB_H2_AHEAD_BYTES_MAX      ((size_t)64 * 1024)
+#define LB_H2_READ_BYTES_MAX       ((size_t)96 * 1024) /* read from a target at once for a stream */
+#define LB_H2_INBOX_BYTES_MAX      ((size_t)240 * 1024)
+#define LB_H2_INBOX_HEAD_BYTES_MAX ((size_t)48 * 1024) /* heads of a target's answer */
+#define LB_H2_OUT_BYTES            LB_SCRATCH_BYTES    /* frames of one send */
+#define LB_H2_FRAME_ROOM_BYTES     ((size_t)32 * 1024) /* more than any frame that we send */
+#define LB_H2_SENT_BLOCK_BYTES_MAX ((size_t)128 * 1024)
+#define LB_H2_KEPT_BYTES_MAX       ((size_t)4 * 1024 * 1024) /* free memory that a worker keeps */
+#define LB_H2_LINK_STREAMS_MAX     128 /* requests at once on one connection to a target */
+#define LB_H2_LINKS_MAX            32  /* connections of one worker to one target */
 
 /* TLS: one recv an event, up to four records in one send. */
 #define LB_TLS_PLAIN_BYTES  ((size_t)16384)                     /* RFC 8446 5.1: of a record */
@@ -90,26 +122,35 @@
 #define LB_TLS_STORE_BYTES_MAX   (16 * 1024 * 1024) /* authorities and revocation lists */
 #define LB_TLS_CLIENT_CHAIN_MAX  4                  /* ALB: depth of a client's chain */
 
-#define LB_LOG_RING_BYTES     ((size_t)4 << 20) /* of one worker */
-#define LB_LOG_LINE_BYTES_MAX ((size_t)64 << 10)
-#define LB_LOG_WAITING_BYTES  ((size_t)256 << 10) /* of one sink, then they are written */
-#define LB_LOG_SINKS_MAX      1024
-#define LB_LOG_DRAIN_EVERY    DUR_MS(100)
-#define LB_LOG_FLUSH_EVERY    DUR_S(1)
-#define LB_LOG_COMPLAIN_EVERY DUR_S(60)
-#define LB_LOG_SPAN_S         300 /* ALB: of one file */
-#define LB_LOG_FILE_BYTES_MAX ((off_t)64 << 20)
-#define LB_LOG_OLD_FILES_MAX  9
-#define LB_LOG_PATH_BYTES_MAX 4096
-#define LB_LOG_GZIP_LEVEL     1
-#define LB_LOG_AGENT_BYTES    8192 /* ALB */
-#define LB_LOG_TARGET_BYTES   16384
-#define LB_DRAIN_CLOCKS_APART DUR_MS(200) /* control's idea of a drain's end, and ours */
-#define LB_HELD_DEFAULT       10000 /* requests that a paused listener holds, over all workers */
-#define LB_HELD_MAX           1000000
-#define LB_PAUSE_DEFAULT      DUR_S(30) /* for how long it holds one */
-#define LB_RELEASES_MAX       64        /* held requests that go on in one turn of the loop */
-#define LB_ALLOWED_MAX        64        /* address ranges that maintenance lets through */
+#define LB_LOG_RING_BYTES      ((size_t)4 << 20) /* of one worker */
+#define LB_LOG_LINE_BYTES_MAX  ((size_t)64 << 10)
+#define LB_LOG_WAITING_BYTES   ((size_t)256 << 10) /* of one sink, then they are written */
+#define LB_LOG_SINKS_MAX       1024
+#define LB_LOG_DRAIN_EVERY     DUR_MS(100)
+#define LB_LOG_FLUSH_EVERY     DUR_S(1)
+#define LB_LOG_COMPLAIN_EVERY  DUR_S(60)
+#define LB_LOG_SPAN_S          300 /* ALB: of one file */
+#define LB_LOG_FILE_BYTES_MAX  ((off_t)64 << 20)
+#define LB_LOG_OLD_FILES_MAX   9
+#define LB_LOG_PATH_BYTES_MAX  4096
+#define LB_LOG_GZIP_LEVEL      1
+#define LB_LOG_AGENT_BYTES     8192 /* ALB */
+#define LB_LOG_TARGET_BYTES    16384
+#define LB_DRAIN_CLOCKS_APART  DUR_MS(200) /* control's idea of a drain's end, and ours */
+#define LB_HELD_DEFAULT        10000 /* requests that a paused listener holds, over all workers */
+#define LB_HELD_MAX            1000000
+#define LB_PAUSE_DEFAULT       DUR_S(30) /* for how long it holds one */
+#define LB_RELEASES_MAX        64        /* held requests that go on in one turn of the loop */
+#define LB_ALLOWED_MAX         64        /* address ranges that maintenance lets through */
+#define LB_FLOWS_MAX           65536     /* TCP flows of one worker; more are reset at once */
+#define LB_FLOW_IDLE_DEFAULT_S 350       /* NLB: tcp.idle_timeout.seconds */
+#define LB_UDP_SOCKETS_MAX     16        /* of one listener, over all workers */
+#define LB_UDP_FLOWS_MAX       16384 /* of one worker; the oldest without an answer makes room */
+#define LB_UDP_FLOW_TIMEOUT    DUR_S(120)      /* NLB */
+#define LB_UDP_BUCKETS         ((size_t)16384) /* a power of two */
+#define LB_UDP_BATCH           32              /* datagrams of one system call */
+#define LB_UDP_BATCHES_MAX     4               /* read in one go, so that others get their share */
+#define LB_DATAGRAM_BYTES_MAX  ((size_t)65536)
 /* For both sides of a WebSocket to answer our Close frame. */
 #define LB_WEBSOCKET_CLOSE_TIMEOUT DUR_S(5)
 #define LB_SHARE_WHOLE             1000      /* a target without mitigation */

@@ -145,11 +145,12 @@ static void turn_files(const char *path)
 {
     char from[LB_LOG_PATH_BYTES_MAX + 16];
     char to[LB_LOG_PATH_BYTES_MAX + 16];
-    for (int i = LB_LOG_OLD_FILES_MAX; i > 0; i--) {
+    for (int i = LB_LOG_OLD_FILES_MAX; i > 1; i--) {
         (void)snprintf(to, sizeof(to), "%s.%d", path, i);
-        (void)snprintf(from, sizeof(from), i == 1 ? "%s" : "%s.%d", path, i - 1);
+        (void)snprintf(from, sizeof(from), "%s.%d", path, i - 1);
         (void)rename(from, to);
     }
+    (void)rename(path, from);
 }
 
 static int open_file(const char *folder, const char *path)

@@ -81,8 +81,22 @@ void lb_name_give(struct lb_names *names, struct str key)
         if (fd >= 0) {
             (void)close(fd);
         }
+        for (unsigned i = 0; i < atomic_load(&name->socket.udp_count); i++) {
+            (void)close(name->socket.udp_fds[i]);
+        }
         mem_free(name);
     }
+}
+
+/* FNV-1a: a target keeps its place over restarts, so that a source stays where it was. */
+static uint64_t place_of(struct str host, uint16_t port)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < host.len; i++) {
+        hash = (hash ^ (uint8_t)host.ptr[i]) * 0x100000001b3u;
+    }
+    hash = (hash ^ (port & 0xffu)) * 0x100000001b3u;
+    return (hash ^ (port >> 8)) * 0x100000001b3u;
 }
 
 struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str group_arn,
@@ -100,6 +114,7 @@ struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str g
         peer->group_arn = str_make(texts + key.len, group_arn.len);
         peer->host = str_make(texts + key.len + group_arn.len, host.len);
         peer->port = port;
+        peer->place = place_of(host, port);
         peer->tag = lb_tag_of(peer->key);
         atomic_store(&peer->share, LB_SHARE_WHOLE);
         peer->inflight = mem_alloc_array(r->worker_count, sizeof(*peer->inflight));
@@ -108,21 +123,56 @@ struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str g
         peer->serial = ++r->last_serial;
         (void)map_put(&r->peers.by_key, key, peer);
     }
+    if (peer->is_lingering) {
+        peer->is_lingering = false;
+        r->lingering_count--;
+    }
     peer->ref_count++;
     return peer;
+}
+
+static void free_peer(struct lb_registry *r, struct lb_peer *peer)
+{
+    mem_free(peer->watch);
+    (void)map_remove(&r->peers.by_key, peer->key);
+    give_index(&r->peers, peer->index);
+    mem_free(peer->inflight);
+    mem_free(peer);
 }
 
 void lb_peer_give(struct lb_registry *r, struct lb_peer *peer)
 {
     CHECK(peer->ref_count > 0);
-    if (--peer->ref_count == 0) {
-        CHECK(peer->probe == NULL);
-        CHECK(lb_peer_inflight(peer, r->worker_count) == 0);
-        mem_free(peer->watch);
-        (void)map_remove(&r->peers.by_key, peer->key);
-        give_index(&r->peers, peer->index);
-        mem_free(peer->inflight);
-        mem_free(peer);
+    if (--peer->ref_count > 0) {
+        return;
+    }
+    CHECK(peer->probe == NULL);
+    if (lb_peer_inflight(peer, r->worker_count) > 0) {
+        peer->is_lingering = true; /* flows outlive versions; if it comes back it is the same */
+        r->lingering_count++;
+        return;
+    }
+    free_peer(r, peer);
+}
+
+void lb_peers_sweep(struct lb_registry *r)
+{
+    size_t at = 0;
+    struct str key;
+    void *value;
+    struct lb_peer *done = NULL;
+    while (r->lingering_count > 0 && map_next(&r->peers.by_key, &at, &key, &value)) {
+        struct lb_peer *peer = value;
+        if (peer->is_lingering && lb_peer_inflight(peer, r->worker_count) == 0) {
+            peer->next_done = done;
+            done = peer;
+        }
+    }
+    while (done != NULL) {
+        struct lb_peer *peer = done;
+        done = peer->next_done;
+        r->lingering_count--;
+        free_peer(r, peer);
     }
 }
 
@@ -130,7 +180,7 @@ uint32_t lb_peer_inflight(const struct lb_peer *peer, size_t worker_count)
 {
     uint32_t sum = 0;
     for (size_t i = 0; i < worker_count; i++) {
-        sum += atomic_load_explicit(&peer->inflight[i].count, memory_order_relaxed);
+        sum += atomic_load_explicit(&peer->inflight[i].count, memory_order_acquire);
     }
     return sum;
 }

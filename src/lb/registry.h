@@ -10,6 +10,8 @@ void lb_name_give(struct lb_names *names, struct str key);
 struct lb_peer *lb_peer_take(struct lb_registry *r, struct str key, struct str group_arn,
                              struct str host, uint16_t port);
 void lb_peer_give(struct lb_registry *r, struct lb_peer *peer);
+/* Frees peers that no version names and no flow uses any more. */
+void lb_peers_sweep(struct lb_registry *r);
 
 /* A pattern is compiled when the first configuration uses it and kept until the last one is gone.
  * The configuration notes that it uses it. ERR_INPUT when it is no regular expression. */

@@ -36,8 +36,9 @@ struct lb_report {
     void (*stopped)(void *self);
 };
 
-/* Gives a listening socket for the address; called once for each new listener. The descriptor then
- * belongs to lb. ERR_AGAIN: it comes later, through lb_listener_give. Other failures are reported
+/* Gives a listening socket for the address; called once for each new listener. For an address of
+ * datagrams it gives `count` sockets that share the port, else count is 1. The descriptors then
+ * belong to lb. ERR_AGAIN: it comes later, through lb_listener_give. Other failures are reported
  * with listen_failed and tried again with the next snapshot. */
 typedef enum err lb_listen_fn(void *self, struct op *op, struct str listener_arn,
-                              const struct net_addr *addr, int *ret_fd);
+                              const struct net_addr *addr, size_t count, int *ret_fds);

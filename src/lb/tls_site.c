@@ -11,8 +11,6 @@
 #include "lb/tls_target.h"
 #include "tlspol/tlspol.h"
 
-lb_h2_accept_fn *const lb_h2_accept_hook = NULL;
-
 struct make {
     struct op *op;
     struct lb_tls_site *site;

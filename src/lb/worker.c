@@ -6,6 +6,8 @@
 #include "base/rand.h"
 #include "lb/affinity.h"
 #include "lb/control.h"
+#include "lb/flow.h"
+#include "lb/h2.h"
 #include "lb/logs.h"
 #include "lb/tls_target.h"
 #include "regex/regex.h"
@@ -27,10 +29,13 @@ static void sweep(struct ev_defer *d)
         list_remove(&u->node);
         list_add_head(&w->free_upstreams, &u->node);
     }
+    lb_h2_sweep(w->h2);
     LIST_FOR (c, &w->dead_clients, struct lb_client, node) {
         list_remove(&c->node);
         list_add_head(&w->free_clients, &c->node);
     }
+    lb_flows_sweep(w);
+    lb_udp_sweep(w);
 }
 
 void lb_worker_sweep_later(struct lb_worker *w)
@@ -111,15 +116,20 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
     lb_pools_adopt(w);
     lb_listenings_adopt(w);
     lb_gates_adopt(w);
+    lb_udp_adopt(w);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
 
-static void close_clients(struct lb_worker *w, bool all)
+static void close_clients(struct lb_worker *w, bool is_grace_over, bool all)
 {
     LIST_FOR (c, &w->clients, struct lb_client, node) {
+        if (c->h2 != NULL && !all) {
+            lb_h2_drain(c, is_grace_over);
+            continue;
+        }
         bool is_idle = c->exchange == NULL && c->ahead == NULL && c->state == LB_CLIENT_OPEN;
-        if (!is_idle && !all) {
+        if (!all && !(is_idle && is_grace_over)) {
             continue;
         }
         if (c->exchange != NULL) {
@@ -137,10 +147,11 @@ static void on_stop_tick(struct ev_timer *t)
     struct lb_worker *w = CONTAINER_OF(t, struct lb_worker, stop_timer);
     bool is_late = atomic_load(&w->lb->must_cut);
     bool is_grace_over = mono_since(ev_now(&w->loop), w->stop_began).us >= LB_STOP_IDLE_GRACE.us;
-    if (is_late || is_grace_over) {
-        close_clients(w, is_late);
+    close_clients(w, is_grace_over, is_late);
+    if (is_late) {
+        lb_flows_close(w);
     }
-    if (w->client_count > 0) {
+    if (w->client_count > 0 || w->flow_count > 0) {
         ev_timer_set(&w->loop, &w->stop_timer, DUR_MS(20), on_stop_tick);
         return;
     }
@@ -161,10 +172,15 @@ static void on_wake(struct ev_wake *wake)
         ev_wake_up(&w->lb->wake);
     } else if (newest != NULL) {
         lb_listenings_adopt(w); /* a socket may have come */
+        lb_udp_adopt(w);
     }
     for (uint32_t i = 0; i < w->pool_count; i++) {
         struct lb_pool *pool = w->pools[i];
-        if (pool == NULL || pool->peer == NULL || !atomic_load(&pool->peer->is_expired)) {
+        if (pool == NULL || pool->peer == NULL) {
+            continue;
+        }
+        lb_flow_check(w, pool);
+        if (pool->peer == NULL || !atomic_load(&pool->peer->is_expired)) {
             continue;
         }
         LIST_FOR (ex, &pool->busy, struct lb_exchange, node) {
@@ -175,6 +191,7 @@ static void on_wake(struct ev_wake *wake)
         w->is_stopping = true;
         w->stop_began = ev_now(&w->loop);
         lb_listenings_close(w);
+        lb_udp_close(w);
         ev_timer_set(&w->loop, &w->stop_timer, DUR_MS(0), on_stop_tick);
     }
 }
@@ -237,12 +254,17 @@ static void free_worker(struct lb_worker *w)
     for (uint32_t i = 0; i < w->listening_count; i++) {
         mem_free(w->listenings[i]);
     }
+    lb_flows_free(w);
+    lb_udp_free(w);
     mem_free(w->pools);
     mem_free(w->rotations);
     mem_free(w->splits);
     mem_free(w->listenings);
     mem_free(w->scratch);
     mem_free(w->head_room);
+    if (w->h2 != NULL) {
+        lb_h2_shared_free(w->h2);
+    }
     mem_free(w->log_pen.line);
     lb_tls_room_fini(&w->tls_room);
     regex_scratch_free(w->regex_scratch);
@@ -256,6 +278,12 @@ static void init_lists(struct lb_worker *w)
 {
     list_init(&w->clients);
     list_init(&w->held);
+    list_init(&w->flows);
+    list_init(&w->dead_flows);
+    list_init(&w->free_flows);
+    list_init(&w->udp_sockets);
+    list_init(&w->dead_udp_flows);
+    list_init(&w->free_udp_flows);
     list_init(&w->dead_clients);
     list_init(&w->dead_upstreams);
     list_init(&w->dead_exchanges);
@@ -293,6 +321,7 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     if (e == ERR_OK) {
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
+        w->h2 = lb_h2_shared_make();
         lb_tls_room_init(&w->tls_room, &w->blocks);
         w->regex_scratch = regex_scratch_new();
         e = start_thread(op, w);

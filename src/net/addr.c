@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define UNIX_PREFIX "unix:"
+#define UDP_PREFIX  "udp:"
 
 static bool parse_unix(struct str path, struct net_addr *ret_addr)
 {
@@ -51,11 +52,9 @@ bool net_addr_parse_host(struct str host, uint16_t port, struct net_addr *ret_ad
     return parse_ip(host, port, ret_addr);
 }
 
-bool net_addr_parse(struct str text, struct net_addr *ret_addr)
+/* "127.0.0.1:80", "[::1]:80" */
+static bool parse_ip_port(struct str text, struct net_addr *ret_addr)
 {
-    if (str_starts_with(text, STR(UNIX_PREFIX))) {
-        return parse_unix(str_from(text, strlen(UNIX_PREFIX)), ret_addr);
-    }
     size_t colon = str_find_last_char(text, ':');
     uint64_t port = 0;
     if (colon == STR_NOT_FOUND || !str_parse_u64(str_from(text, colon + 1), UINT16_MAX, &port)) {
@@ -71,10 +70,27 @@ bool net_addr_parse(struct str text, struct net_addr *ret_addr)
                     ret_addr);
 }
 
+bool net_addr_parse(struct str text, struct net_addr *ret_addr)
+{
+    if (str_starts_with(text, STR(UNIX_PREFIX))) {
+        return parse_unix(str_from(text, strlen(UNIX_PREFIX)), ret_addr);
+    }
+    if (str_starts_with(text, STR(UDP_PREFIX))) {
+        struct net_addr addr;
+        if (!parse_ip_port(str_from(text, strlen(UDP_PREFIX)), &addr)) {
+            return false;
+        }
+        addr.is_datagram = true;
+        *ret_addr = addr;
+        return true;
+    }
+    return parse_ip_port(text, ret_addr);
+}
+
 bool net_addr_from_sockaddr(const struct sockaddr *any, socklen_t len, struct net_addr *ret_addr)
 {
     struct net_addr addr = {.len = len};
-    if (len < sizeof(sa_family_t) || len > sizeof(addr) - offsetof(struct net_addr, any)) {
+    if (len < sizeof(sa_family_t) || len > sizeof(addr.un)) {
         return false;
     }
     memcpy(&addr.any, any, len);
@@ -150,8 +166,9 @@ size_t net_addr_format(const struct net_addr *addr, char *buffer)
         return len;
     }
     bool has_colon = strchr(host, ':') != NULL;
-    int wrote = snprintf(buffer, NET_ADDR_TEXT_BYTES_MAX, has_colon ? "[%s]:%u" : "%s:%u", host,
-                         net_addr_port(addr));
+    const char *prefix = addr->is_datagram ? UDP_PREFIX : "";
+    int wrote = snprintf(buffer, NET_ADDR_TEXT_BYTES_MAX, has_colon ? "%s[%s]:%u" : "%s%s:%u",
+                         prefix, host, net_addr_port(addr));
     CHECK(wrote > 0 && wrote < NET_ADDR_TEXT_BYTES_MAX);
     return (size_t)wrote;
 }
@@ -173,7 +190,8 @@ uint16_t net_addr_port(const struct net_addr *addr)
 
 bool net_addr_equal(const struct net_addr *a, const struct net_addr *b)
 {
-    if (a->len != b->len || (a->len != 0 && a->any.sa_family != b->any.sa_family)) {
+    if (a->len != b->len || a->is_datagram != b->is_datagram ||
+        (a->len != 0 && a->any.sa_family != b->any.sa_family)) {
         return false;
     }
     if (a->len == 0) {

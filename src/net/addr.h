@@ -1,5 +1,6 @@
 #pragma once
-/* Socket addresses: IPv4, IPv6, Unix paths. No name is ever looked up here. */
+/* Socket addresses: IPv4, IPv6, Unix paths; of streams, or of datagrams (UDP). No name is ever
+ * looked up here. */
 
 #include "base/arena.h"
 
@@ -9,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* "unix:" and the longest path, or "[", an IPv6 address, "]:65535"; with the NUL. */
+/* "unix:" and the longest path, or "udp:[", an IPv6 address, "]:65535"; with the NUL. */
 #define NET_ADDR_TEXT_BYTES_MAX 128
 #define NET_UNIX_PATH_BYTES_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
@@ -21,10 +22,11 @@ struct net_addr {
         struct sockaddr_in6 v6;
         struct sockaddr_un un;
     };
+    bool is_datagram;
 };
 
-/* "127.0.0.1:80", "[::1]:80", "unix:/path". Port 0..65535, decimal. False when it is none of them:
- * no host names, no zones, no relative path, no NUL. */
+/* "127.0.0.1:80", "[::1]:80", "unix:/path", "udp:127.0.0.1:53". Port 0..65535, decimal. False when
+ * it is none of them: no host names, no zones, no relative path, no NUL. */
 bool net_addr_parse(struct str text, struct net_addr *ret_addr);
 /* Host and port apart, as targets are given: "127.0.0.1", "::1", "unix:/path" (port unused). */
 bool net_addr_parse_host(struct str host, uint16_t port, struct net_addr *ret_addr);

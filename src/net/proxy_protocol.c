@@ -77,16 +77,16 @@ static bool read_v1_line(struct str line, struct proxy_header *ret)
 static enum proxy_result parse_v1(const char *bytes, size_t count, struct proxy_header *ret)
 {
     size_t at = sizeof(v1_start);
-    while (at < count && at < PROXY_V1_BYTES_MAX && bytes[at] != '\n') {
+    while (at < count && at < PROXY_V1_BYTES_MAX - 1 && bytes[at] != '\n') {
         if ((unsigned char)bytes[at] < ' ' && bytes[at] != '\r') {
             return PROXY_BAD;
         }
         at++;
     }
-    if (at == count && at < PROXY_V1_BYTES_MAX) {
+    if (at == count) {
         return PROXY_MORE;
     }
-    if (at == count || bytes[at] != '\n' || bytes[at - 1] != '\r') {
+    if (bytes[at] != '\n' || bytes[at - 1] != '\r') {
         return PROXY_BAD;
     }
     ret->is_stream = true;

@@ -10,6 +10,7 @@
 
 #define UNIX_MODE_DEFAULT 0600
 #define STREAM            (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+#define DATAGRAM          (SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
 
 static bool set_option(int fd, int level, int option, int value)
 {
@@ -28,15 +29,15 @@ static bool set_listen_options(int fd, const struct net_addr *addr,
         return true;
     }
     /* accepted sockets inherit TCP_NODELAY: one system call less for each */
-    bool is_set =
-        set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    bool is_set = addr->is_datagram || (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+                                        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1));
     if (o->is_shared_port) {
         is_set = is_set && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     if (o->may_be_foreign) {
         is_set = is_set && set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
     }
-    if (o->accept_delay_s > 0) {
+    if (o->accept_delay_s > 0 && !addr->is_datagram) {
         is_set = is_set && set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->accept_delay_s);
     }
     if (addr->any.sa_family == AF_INET6) {
@@ -79,7 +80,7 @@ enum err net_listen(struct op *op, const struct net_addr *addr,
     (void)net_addr_format(addr, text);
     CHECK(addr->len != 0);
 
-    auto_fd int fd = socket(addr->any.sa_family, STREAM, 0);
+    auto_fd int fd = socket(addr->any.sa_family, addr->is_datagram ? DATAGRAM : STREAM, 0);
     if (fd == -1) {
         return op_fail_errno(op, "could not create a socket for %s", text);
     }
@@ -97,7 +98,8 @@ enum err net_listen(struct op *op, const struct net_addr *addr,
     if (net_addr_is_unix(addr) && chmod(addr->un.sun_path, mode) == -1) {
         return op_fail_errno(op, "could not set the mode of %s", text);
     }
-    if (listen(fd, o->backlog == 0 ? NET_BACKLOG_DEFAULT : o->backlog) == -1) {
+    if (!addr->is_datagram &&
+        listen(fd, o->backlog == 0 ? NET_BACKLOG_DEFAULT : o->backlog) == -1) {
         return op_fail_errno(op, "could not listen on %s", text);
     }
     *ret_fd = steal_fd(&fd);
@@ -139,11 +141,11 @@ enum err net_accept(int listen_fd, int *ret_fd, struct net_addr *ret_peer)
 int net_dial_errno(const struct net_addr *addr, int *ret_fd)
 {
     CHECK(addr->len != 0);
-    auto_fd int fd = socket(addr->any.sa_family, STREAM, 0);
+    auto_fd int fd = socket(addr->any.sa_family, addr->is_datagram ? DATAGRAM : STREAM, 0);
     if (fd == -1) {
         return errno;
     }
-    if (is_ip(addr) && !set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)) {
+    if (is_ip(addr) && !addr->is_datagram && !set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)) {
         return errno;
     }
     if (connect(fd, &addr->any, addr->len) == -1 && errno != EINPROGRESS) {
@@ -188,6 +190,10 @@ enum err net_local_addr(struct op *op, int fd, struct net_addr *ret_addr)
     if (!net_addr_from_sockaddr((const struct sockaddr *)&local, len, ret_addr)) {
         return op_fail(op, ERR_UNSUPPORTED, "the socket is of an unknown family");
     }
+    int type = SOCK_STREAM;
+    socklen_t type_len = sizeof(type);
+    (void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len);
+    ret_addr->is_datagram = type == SOCK_DGRAM;
     return ERR_OK;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/* Stream sockets, non-blocking and close-on-exec from birth; TCP without Nagle's delay. */
+/* Sockets, non-blocking and close-on-exec from birth; TCP without Nagle's delay. Streams, but for
+ * addresses of datagrams. */
 
 #include "base/op.h"
 #include "net/addr.h"
@@ -19,8 +20,9 @@ struct net_listen_options {
     mode_t unix_mode;       /* of a Unix socket's file; 0: 0600 */
 };
 
-/* Bound and listening. A Unix path where nobody listens any more is taken over. options may be
- * NULL. ERR_EXISTS when the address is in use, ERR_DENIED, ERR_NO_SPACE. */
+/* Bound and listening; one of datagrams is bound. A Unix path where nobody listens any more is
+ * taken over. options may be NULL. ERR_EXISTS when the address is in use, ERR_DENIED, ERR_NO_SPACE.
+ */
 enum err net_listen(struct op *op, const struct net_addr *addr,
                     const struct net_listen_options *options, int *ret_fd) MUST_USE;
 

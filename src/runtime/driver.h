@@ -155,6 +155,7 @@ struct runtime_container_sight {
     enum runtime_health health; /* UNKNOWN without a health check */
     bool is_essential;
     struct str runtime_id;   /* absent before the start */
+    struct str socket_path;  /* its Unix socket, as in its variable SOCKET; absent: it has none */
     struct str image_digest; /* "sha256:..." or absent */
     int32_t exit_code;       /* 0..255; NONE before the end, and when nobody saw it */
     struct str reason;       /* absent, or as in struct runtime_event */

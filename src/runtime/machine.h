@@ -84,7 +84,7 @@ struct runtime_task {
     struct ev_defer step;
 };
 
-/* No member may be NULL. */
+/* No member may be NULL but socket_path. */
 struct runtime_effects {
     const char *name;       /* "process" */
     size_t task_bytes;      /* the driver's struct that begins with struct runtime_task */
@@ -95,6 +95,8 @@ struct runtime_effects {
     enum err (*prepare)(struct runtime_task *t, struct op *op);
     /* -> runtime_container_pulled() or _failed() */
     void (*pull)(struct runtime_container *c);
+    /* Where the container may listen on a Unix socket; NULL: nowhere. */
+    struct str (*socket_path)(const struct runtime_container *c, struct arena *a);
     /* What the driver waits for besides dependsOn; asked again whenever the task changes. */
     bool (*may_start)(const struct runtime_container *c);
     /* -> runtime_container_started() or _failed() */

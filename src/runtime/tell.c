@@ -82,12 +82,15 @@ static void see_container(const struct runtime_container *c, struct arena *a,
     for (size_t i = 0; i < c->binding_count; i++) {
         bindings[i] = c->bindings[i];
     }
+    struct str (*socket_path)(const struct runtime_container *, struct arena *) =
+        c->task->rt->effects->socket_path;
     *ret = (struct runtime_container_sight){
         .name = arena_str(a, spec->name),
         .state = state_of(c),
         .health = c->note.health.state,
         .is_essential = spec->is_essential,
         .runtime_id = arena_str(a, text_or_none(c->runtime_id)),
+        .socket_path = socket_path == NULL ? STR_NONE : socket_path(c, a),
         .image_digest = arena_str(a, c->image_digest),
         .exit_code = c->exit_code,
         .reason = arena_str(a, c->reason),

@@ -99,11 +99,17 @@ static void stopped(void *self)
 }
 
 static enum err listen_on(void *self, struct op *op, struct str listener_arn,
-                          const struct net_addr *addr, int *ret_fd)
+                          const struct net_addr *addr, size_t count, int *ret_fds)
 {
     (void)self;
     (void)listener_arn;
-    return net_listen(op, addr, NULL, ret_fd);
+    struct net_listen_options first = {.opens_shared_port = addr->is_datagram};
+    struct net_listen_options more = {.is_shared_port = true};
+    TRY(net_listen(op, addr, &first, &ret_fds[0]));
+    for (size_t i = 1; i < count; i++) {
+        TRY(net_listen(op, addr, &more, &ret_fds[i]));
+    }
+    return ERR_OK;
 }
 
 static void print_stats(struct box *box)

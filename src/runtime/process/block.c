@@ -151,6 +151,11 @@ static struct str work_folder(struct arena *a, struct str image, struct str aske
                                : arena_printf(a, "%.*s/%.*s", STR_ARG(image), STR_ARG(asked));
 }
 
+struct str process_socket_path(const struct runtime_container *c, struct arena *a)
+{
+    return arena_printf(a, "%s/%zu/app.sock", process_run_folder(c->task, a), c->index);
+}
+
 enum err process_make_launch(struct op *op, const struct runtime_container *c,
                              struct shim_launch *ret)
 {
@@ -170,8 +175,7 @@ enum err process_make_launch(struct op *op, const struct runtime_container *c,
     TRY(process_image_folder(op, spec->image, &image));
     TRY(make_words(op, spec, &l.words));
     l.work_folder = work_folder(a, image, spec->working_folder);
-    struct str socket_path = arena_printf(a, "%.*s/app.sock", STR_ARG(l.run_folder));
-    l.environment = make_environment(op, c, socket_path);
+    l.environment = make_environment(op, c, process_socket_path(c, a));
     for (size_t i = 0; i < spec->ulimit_count; i++) {
         l.ulimits[i] = spec->ulimits[i];
     }

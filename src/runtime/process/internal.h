@@ -78,6 +78,8 @@ void process_container_release(struct runtime_container *c);
 
 /* ---- block.c: what a shim is born with ---- */
 
+/* What the container gets as SOCKET. */
+struct str process_socket_path(const struct runtime_container *c, struct arena *a);
 /* The launch block of a container; views into spec and arena. The reason of a failure is the op's
  * note. */
 enum err process_make_launch(struct op *op, const struct runtime_container *c,

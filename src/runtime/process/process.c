@@ -44,6 +44,7 @@ static const struct runtime_effects effects = {
     .container_bytes = sizeof(struct process_container),
     .sample_interval = SAMPLE_INTERVAL,
     .prepare = process_task_prepare,
+    .socket_path = process_socket_path,
     .pull = process_container_pull,
     .may_start = runtime_may_always_start,
     .start = process_container_start,

@@ -49,6 +49,7 @@ struct port_target_group {
     struct str protocol;
     struct str vpc_id;
     struct str target_type; /* "ip", "instance", ... */
+    bool wants_unix_socket; /* targets that have a Unix socket are registered with it */
 };
 
 struct port_elb {

@@ -340,6 +340,9 @@ struct str ecs_task_arn_of(struct op *op, struct str cluster, struct str asked);
 bool ecs_task_is_protected(const struct engine_ecs_task *row, wall_t now);
 struct str ecs_task_id(const struct ecs_task *t);
 struct str ecs_task_cluster(const struct ecs_task *t);
+/* By what host the target group knows the task: its address, or its Unix socket. */
+struct str ecs_target_host(const struct engine_ecs_task *row,
+                           const struct engine_ecs_target *target);
 /* Decides the stop and takes the first step of it: deregisters the targets. Changes nothing when
  * the stop was decided before. In the caller's transaction; the caller stores the row. */
 enum err ecs_task_begin_stop(struct op *op, struct ecs *ecs, struct engine_ecs_task *row,

@@ -141,7 +141,7 @@ static enum err see_group(struct scene *s, const struct engine_ecs_task *row, st
     }
     const struct port_elb *elb = s->ecs->config.elb;
     struct port_target_sight sight = {.state = PORT_TARGET_UNUSED};
-    enum err e = elb->see_target(elb->self, s->op, group, row->address,
+    enum err e = elb->see_target(elb->self, s->op, group, ecs_target_host(row, target),
                                  OPT_OR(target->container_port, 0), &sight);
     if (e == ERR_NOT_FOUND) {
         op_note_clear(s->op);

@@ -218,6 +218,20 @@ static enum err say_no_group(struct turn *t, struct str group_arn)
                      STR_ARG(ref.name), STR_ARG(group_arn)));
 }
 
+/* "unix:/path" when the group asks for sockets and the runtime has one for the container; absent:
+ * the task's address. */
+static struct str where_it_listens(const struct turn *t, const struct engine_ecs_target *target,
+                                   const struct port_target_group *group)
+{
+    for (size_t i = 0; group->wants_unix_socket && i < t->sight.container_count; i++) {
+        const struct runtime_container_sight *c = &t->sight.containers[i];
+        if (str_equal(c->name, target->container_name) && str_is_set(c->socket_path)) {
+            return arena_printf(&t->op->arena, "unix:%.*s", STR_ARG(c->socket_path));
+        }
+    }
+    return STR_NONE;
+}
+
 static enum err register_one(struct turn *t, struct engine_ecs_target *target)
 {
     const struct port_elb *elb = t->ecs->config.elb;
@@ -228,8 +242,9 @@ static enum err register_one(struct turn *t, struct engine_ecs_target *target)
         return say_no_group(t, target->target_group_arn);
     }
     TRY(e);
-    TRY(elb->register_target(elb->self, t->op, target->target_group_arn, t->row.address,
-                             target->container_port.value));
+    target->host = where_it_listens(t, target, &group);
+    TRY(elb->register_target(elb->self, t->op, target->target_group_arn,
+                             ecs_target_host(&t->row, target), target->container_port.value));
     target->is_registered = OPT_BOOL(true);
     return ecs_task_say(t->op, t->ecs, &t->row, ROLLOUT_EVENT_REGISTERED, target->target_group_arn);
 }
@@ -287,8 +302,9 @@ static enum err are_targets_unused(struct turn *t, bool *ret_are_unused)
             continue;
         }
         struct port_target_sight sight = {.state = PORT_TARGET_UNUSED};
-        enum err e = elb->see_target(elb->self, t->op, target->target_group_arn, t->row.address,
-                                     target->container_port.value, &sight);
+        enum err e =
+            elb->see_target(elb->self, t->op, target->target_group_arn,
+                            ecs_target_host(&t->row, target), target->container_port.value, &sight);
         if (e == ERR_NOT_FOUND) {
             op_note_clear(t->op);
             continue;

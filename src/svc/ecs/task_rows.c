@@ -252,6 +252,12 @@ enum err ecs_task_make(struct op *op, struct ecs *ecs, const struct task_plan *p
 
 /* ---- stopping one -----------------------------------------------------------------------------*/
 
+struct str ecs_target_host(const struct engine_ecs_task *row,
+                           const struct engine_ecs_target *target)
+{
+    return target->host.len > 0 ? target->host : row->address;
+}
+
 /* In the caller's transaction. A group that is gone needs no deregistration. */
 static enum err deregister_targets(struct op *op, struct ecs *ecs, struct engine_ecs_task *row)
 {
@@ -269,8 +275,8 @@ static enum err deregister_targets(struct op *op, struct ecs *ecs, struct engine
             continue;
         }
         TRY(e);
-        TRY(elb->deregister_target(elb->self, op, target->target_group_arn, row->address,
-                                   target->container_port.value));
+        TRY(elb->deregister_target(elb->self, op, target->target_group_arn,
+                                   ecs_target_host(row, target), target->container_port.value));
         TRY(ecs_task_say(op, ecs, row, ROLLOUT_EVENT_DRAINING, target->target_group_arn));
         TRY(ecs_task_say(op, ecs, row, ROLLOUT_EVENT_DEREGISTERED, target->target_group_arn));
     }

@@ -333,13 +333,22 @@ enum err elbv2_change_group(struct op *op, const struct elbv2_modify_target_grou
     return ERR_OK;
 }
 
+static bool is_stream(enum elbv2_protocol_enum protocol)
+{
+    return protocol == ELBV2_PROTOCOL_ENUM_TCP || protocol == ELBV2_PROTOCOL_ENUM_UDP ||
+           protocol == ELBV2_PROTOCOL_ENUM_TCP_UDP;
+}
+
 struct str elbv2_why_group_not_served(const struct elbv2_target_group *group)
 {
     if (group->target_type == ELBV2_TARGET_TYPE_ENUM_LAMBDA) {
         return STR("this engine does not invoke Lambda functions");
     }
-    if (!is_web(group->protocol)) {
-        return STR("this engine serves application load balancers only");
+    if (group->protocol == ELBV2_PROTOCOL_ENUM_TLS) {
+        return STR("this engine does not speak TLS to targets of network load balancers");
+    }
+    if (!is_web(group->protocol) && !is_stream(group->protocol)) {
+        return STR("this engine serves HTTP, TCP and UDP only");
     }
     return STR_NONE;
 }

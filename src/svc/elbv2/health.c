@@ -1,4 +1,5 @@
 #include "svc/elbv2/state.h"
+#include "svc/elbv2/targets.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -141,18 +142,41 @@ void elbv2_heard_health(struct elbv2 *e, const struct lbconf_health *message)
     }
 }
 
+/* The data plane knows a load balancer that is a target by its address. */
+static enum err find_served(struct op *op, struct elbv2 *e, const struct lbconf_drained *message,
+                            struct engine_elb_target *ret)
+{
+    struct elbv2_target_list targets = {0};
+    int32_t port = OPT_OR(message->port, 0);
+    enum err result = elbv2_get_target(op, e, message->target_group, message->host, port, ret);
+    if (result != ERR_NOT_FOUND) {
+        return result;
+    }
+    op_note_clear(op);
+    TRY(elbv2_list_targets(op, e, message->target_group, &targets));
+    for (size_t i = 0; i < targets.count; i++) {
+        const struct engine_elb_target *t = &targets.items[i];
+        if (OPT_OR(t->port, 0) == port &&
+            str_equal(elbv2_served_host(op, e, t->host), message->host)) {
+            *ret = *t;
+            return ERR_OK;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
 static enum err keep_drained(struct op *op, struct elbv2 *e, const struct lbconf_drained *message)
 {
     int32_t port = OPT_OR(message->port, 0);
     struct engine_elb_target target = {0};
-    TRY(elbv2_get_target(op, e, message->target_group, message->host, port, &target));
+    TRY(find_served(op, e, message, &target));
     if (!target.draining_since.is_set || OPT_OR(target.is_drained, false)) {
         return ERR_OK; /* it was registered again, or is known */
     }
     struct str lb_arn = STR_NONE;
     TRY(elbv2_group_load_balancer(op, e, message->target_group, &lb_arn));
     if (!str_is_set(lb_arn)) {
-        return elbv2_remove_target(op, e, message->target_group, message->host, port);
+        return elbv2_remove_target(op, e, message->target_group, target.host, port);
     }
     target.is_drained = OPT_BOOL(true); /* told as draining until the delay is over, as AWS does */
     return elbv2_put_target(op, e, message->target_group, &target);

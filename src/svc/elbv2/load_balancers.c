@@ -28,17 +28,23 @@ static const struct page_rules pages = {.list_name = "elbv2.load_balancers",
 
 /* ---- what is told --------------------------------------------------------------------------- */
 
+static bool is_served(enum elbv2_protocol_enum protocol)
+{
+    return protocol != ELBV2_PROTOCOL_ENUM_UNSET && protocol != ELBV2_PROTOCOL_ENUM_GENEVE &&
+           protocol != ELBV2_PROTOCOL_ENUM_QUIC && protocol != ELBV2_PROTOCOL_ENUM_TCP_QUIC;
+}
+
 struct str elbv2_why_not_served(struct op *op, const struct elbv2_load_balancer *lb,
                                 const struct elbv2_listener *listener)
 {
     const char *protocol = elbv2_protocol_name(listener->protocol);
     int port = OPT_OR(listener->port, 0);
-    if (lb->type != ELBV2_LOAD_BALANCER_TYPE_ENUM_APPLICATION) {
-        return arena_printf(
-            &op->arena,
-            "The listener on port %d (%s) is kept but not served: this engine serves "
-            "application load balancers only.",
-            port, protocol);
+    bool is_gateway = lb->type == ELBV2_LOAD_BALANCER_TYPE_ENUM_GATEWAY;
+    if (is_gateway || !is_served(listener->protocol)) {
+        return arena_printf(&op->arena,
+                            "The listener on port %d (%s) is kept but not served: this engine "
+                            "serves HTTP, HTTPS, TCP, TLS and UDP.",
+                            port, protocol);
     }
     return STR_NONE;
 }

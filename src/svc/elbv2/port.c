@@ -1,4 +1,5 @@
 #include "svc/elbv2/actions.h"
+#include "svc/elbv2/attributes.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/state.h"
@@ -29,8 +30,10 @@ static enum err port_find_target_group(void *self, struct op *op, struct str arn
 {
     struct elbv2 *e = self;
     struct elbv2_target_group group = {0};
+    struct engine_elb_more more = {0};
     struct str lb_arn = STR_NONE;
     TRY(find_group(op, e, arn_or_name, &group));
+    TRY(elbv2_get_more(op, e, group.target_group_arn, &more));
     TRY(elbv2_group_load_balancer(op, e, group.target_group_arn, &lb_arn));
     *ret = (struct port_target_group){
         .arn = group.target_group_arn,
@@ -40,6 +43,9 @@ static enum err port_find_target_group(void *self, struct op *op, struct str arn
         .vpc_id = group.vpc_id,
         .target_type =
             str_of(shape_enum_name(&shape_elbv2_target_type_enum, (int)group.target_type)),
+        .wants_unix_socket = STR_IS(elbv2_attribute(elbv2_owner_of_group(&group), &more.attributes,
+                                                    STR("hitless.target.unix_socket")),
+                                    "true"),
     };
     return ERR_OK;
 }

@@ -191,18 +191,19 @@ static void add_attributes(struct arena *a, const struct engine_text_map *set,
     }
 }
 
-static void add_targets(struct op *op, const struct elbv2_target_list *targets,
+static void add_targets(struct op *op, struct elbv2 *e, const struct elbv2_target_list *targets,
                         struct lbconf_targets *to)
 {
     to->items = ARENA_ARRAY(&op->arena, struct lbconf_target, targets->count);
     to->is_set = true;
     for (size_t i = 0; i < targets->count; i++) {
         const struct engine_elb_target *t = &targets->items[i];
-        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(t->host)) {
+        struct str host = elbv2_served_host(op, e, t->host);
+        if (OPT_OR(t->is_drained, false) || !elbv2_is_address(host)) {
             continue;
         }
         to->items[to->count++] =
-            (struct lbconf_target){.host = t->host,
+            (struct lbconf_target){.host = host,
                                    .port = t->port,
                                    .is_draining = OPT_BOOL(t->draining_since.is_set),
                                    .draining_since_ms = {.value = t->draining_since.value.us / 1000,
@@ -238,6 +239,11 @@ static void describe_check(const struct elbv2_target_group *group, struct lbconf
     }
 }
 
+static bool is_served_family(struct str dimension)
+{
+    return str_starts_with(dimension, STR("app/")) || str_starts_with(dimension, STR("net/"));
+}
+
 /* ERR_NOT_FOUND when it is gone. */
 static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
 {
@@ -257,12 +263,12 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
         .load_balancer = dimension,
         .protocol = str_of(elbv2_protocol_name(group.protocol)),
         .protocol_version = group.protocol_version,
-        .is_in_use = OPT_BOOL(str_starts_with(dimension, STR("app/")) && !str_is_set(why)),
+        .is_in_use = OPT_BOOL(is_served_family(dimension) && !str_is_set(why)),
     };
     describe_check(&group, &built);
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     if (!str_is_set(why)) { /* else it answers 503, as a group without targets */
-        add_targets(op, &targets, &built.targets);
+        add_targets(op, e, &targets, &built.targets);
     }
     part->why_idle = why;
     part->drain_ends_us = drain_ends(&targets, elbv2_drain_delay(&group, &more));
@@ -271,165 +277,6 @@ static enum err read_group(struct op *op, struct elbv2 *e, struct part *part)
 }
 
 /* ---- a listener with its rules -------------------------------------------------------------- */
-
-static struct lbconf_texts texts_of(const struct elbv2_list_of_string *values)
-{
-    return (struct lbconf_texts){.items = values->items, .count = values->count, .is_set = true};
-}
-
-static struct lbconf_pairs pairs_of(struct arena *a,
-                                    const struct elbv2_query_string_key_value_pair_list *values)
-{
-    struct lbconf_pairs pairs = {.items = ARENA_ARRAY(a, struct lbconf_pair, values->count),
-                                 .count = values->count,
-                                 .is_set = true};
-    for (size_t i = 0; i < values->count; i++) {
-        pairs.items[i] =
-            (struct lbconf_pair){.key = values->items[i].key, .value = values->items[i].value};
-    }
-    return pairs;
-}
-
-static struct lbconf_condition condition_of(struct arena *a,
-                                            const struct elbv2_rule_condition *from)
-{
-    struct lbconf_condition to = {.field = from->field,
-                                  .values = texts_of(&from->values),
-                                  .regex_values = texts_of(&from->regex_values)};
-    if (from->http_header_config != NULL) {
-        to.regex_values = texts_of(&from->http_header_config->regex_values);
-        to.header_name = from->http_header_config->http_header_name;
-        to.values = texts_of(&from->http_header_config->values);
-    }
-    if (from->http_request_method_config != NULL) {
-        to.values = texts_of(&from->http_request_method_config->values);
-    }
-    if (from->source_ip_config != NULL) {
-        to.values = texts_of(&from->source_ip_config->values);
-    }
-    if (from->query_string_config != NULL) {
-        to.pairs = pairs_of(a, &from->query_string_config->values);
-    }
-    return to;
-}
-
-static void forward_of(struct arena *a, const struct elbv2_forward_action_config *from,
-                       struct lbconf_action *to)
-{
-    size_t count = from->target_groups.count;
-    to->weights = (struct lbconf_weights){
-        .items = ARENA_ARRAY(a, struct lbconf_weight, count), .count = count, .is_set = true};
-    for (size_t i = 0; i < count; i++) {
-        to->weights.items[i].weight = OPT_I32(OPT_OR(from->target_groups.items[i].weight, 1));
-        to->weights.items[i].target_group = OPT_I32(-1);
-    }
-    const struct elbv2_target_group_stickiness_config *sticky =
-        from->target_group_stickiness_config;
-    if (sticky != NULL && OPT_OR(sticky->enabled, false)) {
-        to->stickiness_seconds = sticky->duration_seconds;
-    }
-}
-
-static struct lbconf_action action_of(struct arena *a, const struct elbv2_action *from)
-{
-    struct lbconf_action to = {
-        .type = str_of(shape_enum_name(&shape_elbv2_action_type_enum, (int)from->type))};
-    if (from->forward_config != NULL) {
-        forward_of(a, from->forward_config, &to);
-    }
-    if (from->fixed_response_config != NULL) {
-        to.status_code = from->fixed_response_config->status_code;
-        to.content_type = from->fixed_response_config->content_type;
-        to.message_body = from->fixed_response_config->message_body;
-    }
-    if (from->redirect_config != NULL) {
-        const struct elbv2_redirect_action_config *r = from->redirect_config;
-        to.status_code = str_of(
-            shape_enum_name(&shape_elbv2_redirect_action_status_code_enum, (int)r->status_code));
-        to.protocol = r->protocol;
-        to.host = r->host;
-        to.port = r->port;
-        to.path = r->path;
-        to.query = r->query;
-    }
-    return to;
-}
-
-/* The one rewrite that a transform has. */
-static struct lbconf_transform transform_of(const struct elbv2_rule_transform *from)
-{
-    bool is_url = from->type == ELBV2_TRANSFORM_TYPE_ENUM_URL_REWRITE;
-    const struct elbv2_rewrite_config *rewrite =
-        is_url ? &from->url_rewrite_config->rewrites.items[0]
-               : &from->host_header_rewrite_config->rewrites.items[0];
-    return (struct lbconf_transform){
-        .type = str_of(shape_enum_name(&shape_elbv2_transform_type_enum, (int)from->type)),
-        .regex = rewrite->regex,
-        .replace = rewrite->replace};
-}
-
-static void claims_of(struct arena *a, const struct elbv2_jwt_validation_action_config *from,
-                      struct lbconf_action *to)
-{
-    size_t count = from->additional_claims.count;
-    to->claims = (struct lbconf_claims){
-        .items = ARENA_ARRAY(a, struct lbconf_claim, count), .count = count, .is_set = true};
-    for (size_t i = 0; i < count; i++) {
-        const struct elbv2_jwt_validation_action_additional_claim *claim =
-            &from->additional_claims.items[i];
-        to->claims.items[i] = (struct lbconf_claim){
-            .name = claim->name,
-            .format = str_of(
-                shape_enum_name(&shape_elbv2_jwt_validation_action_additional_claim_format_enum,
-                                (int)claim->format)),
-            .values = {.items = claim->values.items, .count = claim->values.count, .is_set = true}};
-    }
-}
-
-/* Actions that we refuse, in rows of an engine that took them: nobody gets past a guard without
- * keys. */
-static bool is_unknown_guard(const struct elbv2_action *action)
-{
-    return action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC ||
-           action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_COGNITO;
-}
-
-static struct lbconf_rule rule_of(struct elbv2 *e, struct arena *a, const struct elbv2_rule *from)
-{
-    struct lbconf_rule to = {.arn = from->rule_arn,
-                             .priority = OPT_I32(elbv2_priority(from)),
-                             .conditions = {.is_set = true},
-                             .actions = {.is_set = true}};
-    to.conditions.count = from->conditions.count;
-    to.conditions.items = ARENA_ARRAY(a, struct lbconf_condition, from->conditions.count);
-    for (size_t i = 0; i < from->conditions.count; i++) {
-        to.conditions.items[i] = condition_of(a, &from->conditions.items[i]);
-    }
-    to.actions.count = from->actions.count;
-    to.actions.items = ARENA_ARRAY(a, struct lbconf_action, from->actions.count);
-    for (size_t i = 0; i < from->actions.count; i++) {
-        struct lbconf_action *action = &to.actions.items[i];
-        *action = action_of(a, &from->actions.items[i]);
-        const struct elbv2_jwt_validation_action_config *jwt =
-            from->actions.items[i].jwt_validation_config;
-        if (jwt != NULL) {
-            action->jwks_url = jwt->jwks_endpoint;
-            action->jwks = elbv2_jwks_want(e, jwt->jwks_endpoint);
-            action->issuer = jwt->issuer;
-            claims_of(a, jwt, action);
-        }
-        if (is_unknown_guard(&from->actions.items[i])) {
-            action->type = STR("jwt-validation");
-        }
-    }
-    to.transforms.is_set = true;
-    to.transforms.count = from->transforms.count;
-    to.transforms.items = ARENA_ARRAY(a, struct lbconf_transform, from->transforms.count);
-    for (size_t i = 0; i < from->transforms.count; i++) {
-        to.transforms.items[i] = transform_of(&from->transforms.items[i]);
-    }
-    return to;
-}
 
 static size_t count_weights(const struct lbconf_listener *listener)
 {
@@ -536,7 +383,7 @@ static enum err read_listener(struct op *op, struct elbv2 *e, struct part *part)
     add_attributes(&op->arena, &more.attributes, &built.attributes);
     TRY(elbv2_secure_fill(op, e, &listener, &more, &built));
     for (size_t i = 0; i < rules.count; i++) {
-        built.rules.items[i] = rule_of(e, &op->arena, &rules.items[i]);
+        built.rules.items[i] = elbv2_snapshot_rule(e, &op->arena, &rules.items[i]);
     }
     shape_copy(&part->arena, &shape_lbconf_listener, &built, &part->listener);
     elbv2_secure_clear(&built);

@@ -45,6 +45,9 @@ void elbv2_note_listener(struct elbv2 *e, struct str arn);
 /* Something else that elbv2_turn looks at. */
 void elbv2_note_change(struct elbv2 *e);
 
+/* snapshot_rules.c. Weights name no groups yet. Texts are the rule's own. */
+struct lbconf_rule elbv2_snapshot_rule(struct elbv2 *e, struct arena *a,
+                                       const struct elbv2_rule *from);
 /* A key set came anew: listeners whose rules use it are read again and published. */
 void elbv2_note_jwks(struct elbv2 *e, struct str url);
 /* A rule of the newest snapshot, or of a listener that is still to be read, uses it. */

@@ -37,6 +37,17 @@ bool elbv2_is_address(struct str host)
     return family_of(host) != AF_UNSPEC || is_unix(host);
 }
 
+struct str elbv2_served_host(struct op *op, struct elbv2 *e, struct str host)
+{
+    struct engine_elb_more more = {0};
+    if (elbv2_read_arn(op, host).resource != ELBV2_LOAD_BALANCER) {
+        return host;
+    }
+    bool is_there = elbv2_get_more(op, e, host, &more) == ERR_OK && str_is_set(more.address);
+    op_note_clear(op);
+    return is_there ? more.address : host;
+}
+
 /* ---- what clients may register -------------------------------------------------------------- */
 
 #define bad_target(op, ...) \
@@ -52,7 +63,35 @@ static enum err check_ip(struct op *op, const struct elbv2_target_group *group, 
     return ERR_OK;
 }
 
-static enum err check_id(struct op *op, const struct elbv2_target_group *group,
+/* It must be an application load balancer that listens on the port. */
+static enum err check_balancer(struct op *op, struct elbv2 *e,
+                               const struct elbv2_target_group *group,
+                               const struct elbv2_target_description *target)
+{
+    struct elbv2_load_balancer lb = {0};
+    struct store_items items = {0};
+    int32_t port = OPT_OR(target->port, OPT_OR(group->port, 0));
+    if (elbv2_read_arn(op, target->id).resource != ELBV2_LOAD_BALANCER) {
+        return elbv2_invalid(op, "'%.*s' is not a valid load balancer ARN", STR_ARG(target->id));
+    }
+    TRY(elbv2_get_load_balancer(op, e, target->id, &lb));
+    if (lb.type != ELBV2_LOAD_BALANCER_TYPE_ENUM_APPLICATION) {
+        return bad_target(op, "Load balancer '%.*s' is not an application load balancer",
+                          STR_ARG(target->id));
+    }
+    TRY(store_list(op, e->store, &elbv2_kind_listener, &(struct store_range){.parent = target->id},
+                   &items));
+    for (size_t i = 0; i < items.count; i++) {
+        const struct elbv2_listener *listener = items.items[i].value;
+        if (OPT_OR(listener->port, 0) == port) {
+            return ERR_OK;
+        }
+    }
+    return bad_target(op, "Load balancer '%.*s' has no listener on port '%d'", STR_ARG(target->id),
+                      port);
+}
+
+static enum err check_id(struct op *op, struct elbv2 *e, const struct elbv2_target_group *group,
                          const struct elbv2_target_description *target)
 {
     struct arn arn = {0};
@@ -69,11 +108,7 @@ static enum err check_id(struct op *op, const struct elbv2_target_group *group,
         }
         return ERR_OK;
     case ELBV2_TARGET_TYPE_ENUM_ALB:
-        if (elbv2_read_arn(op, target->id).resource != ELBV2_LOAD_BALANCER) {
-            return elbv2_invalid(op, "'%.*s' is not a valid load balancer ARN",
-                                 STR_ARG(target->id));
-        }
-        return ERR_OK;
+        return check_balancer(op, e, group, target);
     case ELBV2_TARGET_TYPE_ENUM_INSTANCE: /* this machine has no instances; ecs registers addresses
                                            */
     case ELBV2_TARGET_TYPE_ENUM_UNSET:
@@ -156,7 +191,7 @@ enum err elbv2_register_targets(struct op *op, struct elbv2 *e,
     }
     for (size_t i = 0; i < in->targets.count; i++) {
         const struct elbv2_target_description *target = &in->targets.items[i];
-        TRY(check_id(op, &group, target));
+        TRY(check_id(op, e, &group, target));
         TRY(elbv2_add_target(op, e, group.target_group_arn, target->id, port_of(&group, target),
                              target->availability_zone));
     }
@@ -190,9 +225,11 @@ enum err elbv2_drain_target(struct op *op, struct elbv2 *e, const struct elbv2_t
     TRY(elbv2_get_more(op, e, group->target_group_arn, &more));
     TRY(elbv2_group_load_balancer(op, e, group->target_group_arn, &lb_arn));
     /* a group that lost its traffic a moment ago still has requests to finish */
+    struct str served = elbv2_served_host(op, e, host);
     bool may_have_work =
-        str_is_set(lb_arn) || elbv2_snapshot_has_target(e, group->target_group_arn, host, port);
-    bool drains = may_have_work && elbv2_is_address(host) && elbv2_drain_delay(group, &more).us > 0;
+        str_is_set(lb_arn) || elbv2_snapshot_has_target(e, group->target_group_arn, served, port);
+    bool drains =
+        may_have_work && elbv2_is_address(served) && elbv2_drain_delay(group, &more).us > 0;
     if (!drains) {
         return elbv2_remove_target(op, e, group->target_group_arn, host, port);
     }
@@ -292,12 +329,13 @@ static struct elbv2_target_health see_served(struct op *op, struct elbv2 *e,
                                              const struct engine_elb_target *target)
 {
     int32_t port = OPT_OR(target->port, 0);
+    struct str host = elbv2_served_host(op, e, target->host);
     struct str why = elbv2_why_group_not_served(group);
     if (str_is_set(why)) {
         return told(ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE, REASON(ELB_INTERNALERROR),
                     arena_printf(&op->arena, "No requests are sent: %.*s", STR_ARG(why)));
     }
-    if (!elbv2_is_address(target->host)) {
+    if (!elbv2_is_address(host)) {
         return told(ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE, REASON(ELB_INTERNALERROR),
                     STR("This engine does not send requests to targets of this type"));
     }
@@ -306,13 +344,13 @@ static struct elbv2_target_health see_served(struct op *op, struct elbv2 *e,
                     STR("Health checks are disabled"));
     }
     const struct health *health =
-        elbv2_health_find(e, elbv2_target_key(op, group->target_group_arn, target->host, port));
+        elbv2_health_find(e, elbv2_target_key(op, group->target_group_arn, host, port));
     if (health != NULL &&
         (health->state == PORT_TARGET_HEALTHY || health->state == PORT_TARGET_UNHEALTHY)) {
         return reported(health);
     }
     bool is_known = !e->is_dirty && e->heard_version >= e->version &&
-                    elbv2_snapshot_has_target(e, group->target_group_arn, target->host, port);
+                    elbv2_snapshot_has_target(e, group->target_group_arn, host, port);
     return initial(is_known);
 }
 
@@ -403,7 +441,8 @@ static enum err push_described(struct op *op, struct elbv2 *e,
     item->health_check_port = check_port_of(op, group, OPT_OR(shown.port, 0));
     const struct health *health =
         row == NULL ? NULL
-                    : elbv2_health_find(e, elbv2_target_key(op, group->target_group_arn, row->host,
+                    : elbv2_health_find(e, elbv2_target_key(op, group->target_group_arn,
+                                                            elbv2_served_host(op, e, row->host),
                                                             OPT_OR(row->port, 0)));
     add_included(op, include, health, item);
     return elbv2_see_health(op, e, group, row, item->target_health);
@@ -437,7 +476,7 @@ static enum err describe_asked(struct op *op, struct elbv2 *e,
     int32_t port = port_of(group, asked);
     TRY(find_target(op, e, group->target_group_arn, asked->id, port, &row, &is_there));
     if (!is_there) {
-        TRY(check_id(op, group, asked));
+        TRY(check_id(op, e, group, asked));
     }
     struct elbv2_target_description shown = {.id = asked->id,
                                              .port = is_lambda ? asked->port : OPT_I32(port),

@@ -17,6 +17,10 @@ enum err elbv2_describe_target_health(struct op *op, struct elbv2 *e,
 /* The data plane can connect to it: an IP address, or "unix:/path". */
 bool elbv2_is_address(struct str host);
 
+/* What the data plane connects to for a target of this host: of a load balancer (target type alb)
+ * its address, as long as it is there, else the host itself. */
+struct str elbv2_served_host(struct op *op, struct elbv2 *e, struct str host);
+
 /* One target, within the caller's transaction; the host has been checked. Registering a registered
  * one changes nothing, a draining one stays. */
 enum err elbv2_add_target(struct op *op, struct elbv2 *e, struct str group_arn, struct str host,

@@ -35,6 +35,21 @@ TEST(addresses_that_are_whole_are_parsed_and_written_the_same)
     }
 }
 
+TEST(an_address_of_datagrams_is_another_one)
+{
+    struct net_addr stream;
+    struct net_addr datagram;
+    char text[NET_ADDR_TEXT_BYTES_MAX];
+    EXPECT(net_addr_parse(STR("[::1]:53"), &stream));
+    EXPECT(net_addr_parse(STR("udp:[::1]:53"), &datagram));
+    EXPECT(!stream.is_datagram && datagram.is_datagram);
+    EXPECT(!net_addr_equal(&stream, &datagram));
+    (void)net_addr_format(&datagram, text);
+    EXPECT_STR(str_of(text), "udp:[::1]:53");
+    EXPECT(!net_addr_parse(STR("udp:unix:/a"), &datagram));
+    EXPECT(!net_addr_parse(STR("udp:127.0.0.1"), &datagram));
+}
+
 TEST(texts_that_are_no_address_are_refused)
 {
     static const char *const texts[] = {
