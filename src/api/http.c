@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 #define HEALTH_BYTES_MAX 65536
 
@@ -163,7 +164,7 @@ static void fill_request(struct op *op, const struct httpio_exchange *x,
                                         .sent_body = x->packed_body};
 }
 
-static void send_answer(struct op *op, struct httpio_exchange *x, const struct aws_answer *answer)
+static void send_answer(struct op *op, struct httpio_exchange *x, struct aws_answer *answer)
 {
     struct httpio_field *fields =
         ARENA_ARRAY(&op->arena, struct httpio_field, AWS_ANSWER_HEADERS_MAX);
@@ -176,6 +177,9 @@ static void send_answer(struct op *op, struct httpio_exchange *x, const struct a
                                              .fields = fields,
                                              .field_count = answer->header_count,
                                              .body = buf_str(&answer->body)});
+    if (op->arena.holds_secrets && answer->body.len > 0) {
+        mem_wipe(answer->body.ptr, answer->body.len);
+    }
 }
 
 static void serve_exchange(struct httpio_server *server, struct httpio_exchange *x)
