@@ -150,10 +150,10 @@ static void wipe_keys(const struct lbconf_snapshot *snapshot, const struct proc_
         const struct lbconf_certificates *all = &snapshot->listeners.items[i].certificates;
         for (size_t j = 0; j < all->count; j++) {
             struct str key = all->items[j].key_pem;
-            explicit_bzero((void *)(uintptr_t)key.ptr, key.len);
+            explicit_bzero(mem_owned(key.ptr), key.len);
         }
     }
-    explicit_bzero((void *)(uintptr_t)m->payload.ptr, m->payload.len);
+    explicit_bzero(mem_owned(m->payload.ptr), m->payload.len);
 }
 
 static void hear_snapshot(struct lb_role *role, const struct proc_message *m)

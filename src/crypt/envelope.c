@@ -1,6 +1,7 @@
 #include "crypt/envelope.h"
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "codec/base64.h"
 
@@ -52,7 +53,7 @@ enum err envelope_key_load(struct op *op, struct str state_folder, struct seal_k
             path, bytes.len, SEAL_KEY_BYTES);
     }
     memcpy(ret_key->bytes, bytes.ptr, SEAL_KEY_BYTES);
-    explicit_bzero((void *)(uintptr_t)bytes.ptr, bytes.len);
+    explicit_bzero(mem_owned(bytes.ptr), bytes.len);
     return ERR_OK;
 }
 

@@ -101,8 +101,10 @@ struct str lb_trailers_tail(const struct lb_block *trailers, char *room)
 {
     size_t count = lb_block_waiting(trailers);
     CHECK(count <= LB_H2_LIST_BYTES_MAX);
-    memcpy(room, "0\r\n", 3);
-    memcpy(room + 3, trailers->bytes + trailers->at, count);
-    memcpy(room + 3 + count, "\r\n", 2);
-    return str_make(room, 3 + count + 2);
+    static const struct str last_chunk = STR_INIT("0\r\n");
+    static const struct str end = STR_INIT("\r\n");
+    memcpy(room, last_chunk.ptr, last_chunk.len);
+    memcpy(room + last_chunk.len, trailers->bytes + trailers->at, count);
+    memcpy(room + last_chunk.len + count, end.ptr, end.len);
+    return str_make(room, last_chunk.len + count + end.len);
 }
