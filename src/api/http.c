@@ -164,8 +164,19 @@ static void fill_request(struct op *op, const struct httpio_exchange *x,
                                         .sent_body = x->packed_body};
 }
 
-static void send_answer(struct op *op, struct httpio_exchange *x, struct aws_answer *answer)
+static void wipe(struct str text)
 {
+    if (text.len > 0) {
+        mem_wipe(mem_owned(text.ptr), text.len);
+    }
+}
+
+static void send_answer(struct op *op, struct httpio_exchange *x, const struct aws_answer *answer)
+{
+    if (op->arena.holds_secrets) {
+        wipe(x->body);
+        wipe(x->packed_body);
+    }
     struct httpio_field *fields =
         ARENA_ARRAY(&op->arena, struct httpio_field, AWS_ANSWER_HEADERS_MAX);
     for (size_t i = 0; i < answer->header_count; i++) {
@@ -177,8 +188,8 @@ static void send_answer(struct op *op, struct httpio_exchange *x, struct aws_ans
                                              .fields = fields,
                                              .field_count = answer->header_count,
                                              .body = buf_str(&answer->body)});
-    if (op->arena.holds_secrets && answer->body.len > 0) {
-        mem_wipe(answer->body.ptr, answer->body.len);
+    if (op->arena.holds_secrets) {
+        wipe(buf_str(&answer->body));
     }
 }
 

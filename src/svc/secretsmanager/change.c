@@ -101,6 +101,7 @@ static enum err create(struct op *op, struct secretsmanager *sm,
 
 SECRETS_OPERATION(create_secret)
 {
+    op->arena.holds_secrets = true;
     enum err result = create(op, sm, in, ret);
     cert_clear(in->secret_string);
     cert_clear(in->secret_binary);
@@ -133,6 +134,7 @@ static enum err put(struct op *op, struct secretsmanager *sm,
 
 SECRETS_OPERATION(put_secret_value)
 {
+    op->arena.holds_secrets = true;
     enum err result = put(op, sm, in, ret);
     cert_clear(in->secret_string);
     cert_clear(in->secret_binary);
@@ -170,6 +172,7 @@ static enum err update(struct op *op, struct secretsmanager *sm,
 
 SECRETS_OPERATION(update_secret)
 {
+    op->arena.holds_secrets = true;
     enum err result = update(op, sm, in, ret);
     cert_clear(in->secret_string);
     cert_clear(in->secret_binary);

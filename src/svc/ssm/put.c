@@ -220,6 +220,7 @@ static enum err check_and_put(struct op *op, struct ssm *ssm, const struct ssm_p
 
 SSM_OPERATION(put_parameter)
 {
+    op->arena.holds_secrets = true;
     enum err result = check_and_put(op, ssm, in, ret);
     cert_clear(in->value);
     return result;

@@ -40,12 +40,17 @@ static void close_fixture(struct fixture *f)
         op_note_clear(&(f).op);                                   \
     } while (0)
 
+static struct str text(struct op *op, const char *value)
+{
+    return arena_printf(&op->arena, "%s", value);
+}
+
 /* The value is handed over afresh each time, because the service clears what it is given. */
 static enum err put(struct fixture *f, struct str name, const char *value)
 {
     struct ssm_put_parameter_in in = {
         .name = name,
-        .value = arena_printf(&f->op.arena, "%s", value),
+        .value = text(&f->op, value),
         .type = SSM_PARAMETER_TYPE_SECURESTRING,
         .overwrite = OPT_BOOL(true),
     };
@@ -133,7 +138,15 @@ TEST(another_key_does_not_open_what_is_there_and_says_so)
 TEST(an_arena_that_held_a_value_is_overwritten_when_it_is_freed)
 {
     FIXTURE;
-    REQUIRE_OK(put(&f, STR("/a"), "one"), &f.op);
+    struct op writer;
+    op_init(&writer);
+    writer.region = f.op.region;
+    struct ssm_put_parameter_in in = {
+        .name = STR("/a"), .value = text(&writer, "one"), .type = SSM_PARAMETER_TYPE_STRING};
+    struct ssm_put_parameter_out out = {0};
+    REQUIRE_OK(ssm_handlers.put_parameter(&writer, &f.ssm, &in, &out), &writer);
+    EXPECT(writer.arena.holds_secrets);
+    op_fini(&writer);
     struct str value = STR_NONE;
     EXPECT(!f.op.arena.holds_secrets);
     REQUIRE_OK(ssm_read(&f.op, &f.ssm, STR("/a"), &value), &f.op);
