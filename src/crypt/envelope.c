@@ -68,6 +68,7 @@ bool envelope_open(struct arena *a, const struct seal_key *key, struct str purpo
                    struct str envelope, struct str *ret_text)
 {
     struct str sealed = STR_NONE;
+    a->holds_secrets = true;
     return str_starts_with(envelope, STR(MARK)) && envelope.len <= SEAL_BYTES_MAX &&
            base64_decode(a, str_from(envelope, strlen(MARK)), &sealed) &&
            seal_open(a, key, purpose, sealed, ret_text);
