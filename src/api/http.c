@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 #define HEALTH_BYTES_MAX 65536
 
@@ -163,8 +164,19 @@ static void fill_request(struct op *op, const struct httpio_exchange *x,
                                         .sent_body = x->packed_body};
 }
 
+static void wipe(struct str text)
+{
+    if (text.len > 0) {
+        mem_wipe(mem_owned(text.ptr), text.len);
+    }
+}
+
 static void send_answer(struct op *op, struct httpio_exchange *x, const struct aws_answer *answer)
 {
+    if (op->arena.holds_secrets) {
+        wipe(x->body);
+        wipe(x->packed_body);
+    }
     struct httpio_field *fields =
         ARENA_ARRAY(&op->arena, struct httpio_field, AWS_ANSWER_HEADERS_MAX);
     for (size_t i = 0; i < answer->header_count; i++) {
@@ -176,6 +188,9 @@ static void send_answer(struct op *op, struct httpio_exchange *x, const struct a
                                              .fields = fields,
                                              .field_count = answer->header_count,
                                              .body = buf_str(&answer->body)});
+    if (op->arena.holds_secrets) {
+        wipe(buf_str(&answer->body));
+    }
 }
 
 static void serve_exchange(struct httpio_server *server, struct httpio_exchange *x)

@@ -7,6 +7,7 @@
 #include "gen/ec2.h"
 #include "gen/sts.h"
 #include "runtime/mixed.h"
+#include "svc/common/arn.h"
 #include "svc/sts/session.h"
 #include "svc/sts/sts.h"
 #include "webcall/webcall.h"
@@ -112,15 +113,44 @@ static void challenges_changed(void *self)
 
 /* ---- secrets ---- */
 
+/* The ARN's region is where it is looked up. */
+static enum err read_secret(struct op *op, struct engine *e, struct str value_from,
+                            struct str *ret_value)
+{
+    struct arn arn = {0};
+    if (!arn_parse(value_from, &arn)) {
+        return ssm_read(op, &e->ssm, value_from, ret_value);
+    }
+    op->region = arn.region;
+    if (STR_IS(arn.service, "secretsmanager")) {
+        return secrets_read(op, &e->secretsmanager, value_from, ret_value);
+    }
+    return ssm_read(op, &e->ssm, value_from, ret_value);
+}
+
+/* As the agent of ECS says it. */
 static enum err resolve_secret(void *self, struct op *op, struct str value_from,
                                struct str *ret_value)
 {
-    (void)self;
-    (void)ret_value;
-    return op_fail(
-        op, ERR_NOT_FOUND,
-        "this engine has no Parameter Store and no Secrets Manager yet, so \"%.*s\" cannot be read",
-        STR_ARG(value_from));
+    struct str region = op->region;
+    enum err result = read_secret(op, self, value_from, ret_value);
+    op->region = region;
+    if (result == ERR_OK) {
+        return ERR_OK;
+    }
+    const char *code = op->note.public_error == NULL ? "" : op->note.public_error->code;
+    if (str_find(value_from, STR(":secretsmanager:"), 0) == STR_NOT_FOUND) {
+        op_note_prefix(op,
+                       "unable to retrieve secrets from ssm: service call has been retried 1 "
+                       "time(s): invalid ssm parameters: %.*s: %s%s",
+                       STR_ARG(value_from), code, *code == '\0' ? "" : ": ");
+        return result;
+    }
+    op_note_prefix(op,
+                   "unable to retrieve secret from asm: service call has been retried 1 time(s): "
+                   "failed to fetch secret %.*s from secrets manager: %s%s",
+                   STR_ARG(value_from), code, *code == '\0' ? "" : ": ");
+    return result;
 }
 
 /* ---- use of resources ---- */
@@ -297,6 +327,8 @@ static void offer_services(struct engine *e)
     api_add(&e->api, &ec2_service, &ec2_handlers, &e->ec2);
     api_add(&e->api, &elbv2_service, &elbv2_handlers, e->elbv2);
     api_add(&e->api, &acm_service, &acm_handlers, e->acm);
+    api_add(&e->api, &ssm_service, &ssm_handlers, &e->ssm);
+    api_add(&e->api, &secretsmanager_service, &secretsmanager_handlers, &e->secretsmanager);
     api_add(&e->api, &ecs_service, &ecs_handlers, e->ecs);
     api_add(&e->api, &codedeploy_service, &codedeploy_handlers, e->codedeploy);
     api_add(&e->api, &cloudwatch_service, &cloudwatch_handlers, e->cloudwatch);
@@ -324,6 +356,8 @@ static enum err open_certificates(struct op *op, struct engine *e)
         .wakes = e->port_wakes,
     };
     TRY(envelope_key_load(op, e->options->state, &acm.key));
+    e->ssm = (struct ssm){.store = e->store, .key = acm.key};
+    e->secretsmanager = (struct secretsmanager){.store = e->store, .key = acm.key};
     return acm_open(op, &acm, &e->acm);
 }
 

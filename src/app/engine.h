@@ -17,6 +17,8 @@
 #include "svc/ecs/ecs.h"
 #include "svc/elbv2/elbv2.h"
 #include "svc/logs/logs.h"
+#include "svc/secretsmanager/secretsmanager.h"
+#include "svc/ssm/ssm.h"
 #include "svc/sts/sts.h"
 
 struct engine {
@@ -29,6 +31,8 @@ struct engine {
     struct sts sts;
     struct ec2 ec2;
     struct acm *acm;
+    struct ssm ssm;
+    struct secretsmanager secretsmanager;
     struct webcall_client *web; /* of elbv2 */
     struct elbv2 *elbv2;
     struct ev_timer elbv2_timer;

@@ -162,11 +162,11 @@ static void wipe_keys(const struct lbconf_snapshot *snapshot, const struct proc_
         const struct lbconf_certificates *all = &snapshot->listeners.items[i].certificates;
         for (size_t j = 0; j < all->count; j++) {
             struct str key = all->items[j].key_pem;
-            explicit_bzero((void *)(uintptr_t)key.ptr, key.len);
+            explicit_bzero(mem_owned(key.ptr), key.len);
         }
     }
-    explicit_bzero((void *)(uintptr_t)snapshot->sign_in_key_pem.ptr, snapshot->sign_in_key_pem.len);
-    explicit_bzero((void *)(uintptr_t)m->payload.ptr, m->payload.len);
+    explicit_bzero(mem_owned(snapshot->sign_in_key_pem.ptr), snapshot->sign_in_key_pem.len);
+    explicit_bzero(mem_owned(m->payload.ptr), m->payload.len);
 }
 
 static void hear_snapshot(struct lb_role *role, const struct proc_message *m)
@@ -200,7 +200,7 @@ static void hear_signed_in(struct lb_role *role, const struct proc_message *m)
     if (plane_read(&op, m, &shape_lbconf_sign_in_answer, &message)) {
         lb_signed_in(role->lb, &message);
     }
-    explicit_bzero((void *)(uintptr_t)m->payload.ptr, m->payload.len); /* tokens */
+    explicit_bzero(mem_owned(m->payload.ptr), m->payload.len); /* tokens */
 }
 
 static void on_control_message(struct proc_channel *ch, struct proc_message *m)

@@ -10,6 +10,8 @@
 #include "gen/ecs.h"
 #include "gen/elbv2.h"
 #include "gen/logs.h"
+#include "gen/secretsmanager.h"
+#include "gen/ssm.h"
 #include "gen/sts.h"
 #include "svc/acm/acm.h"
 #include "svc/cloudwatch/cloudwatch.h"
@@ -18,6 +20,8 @@
 #include "svc/ecs/ecs.h"
 #include "svc/elbv2/elbv2.h"
 #include "svc/logs/logs.h"
+#include "svc/secretsmanager/secretsmanager.h"
+#include "svc/ssm/ssm.h"
 #include "svc/sts/sts.h"
 
 #include <stdio.h>
@@ -34,6 +38,8 @@ static const struct offered offered[] = {
     {&ecs_service, &ecs_handlers, sizeof(ecs_handlers)},
     {&elbv2_service, &elbv2_handlers, sizeof(elbv2_handlers)},
     {&acm_service, &acm_handlers, sizeof(acm_handlers)},
+    {&ssm_service, &ssm_handlers, sizeof(ssm_handlers)},
+    {&secretsmanager_service, &secretsmanager_handlers, sizeof(secretsmanager_handlers)},
     {&codedeploy_service, &codedeploy_handlers, sizeof(codedeploy_handlers)},
     {&cloudwatch_service, &cloudwatch_handlers, sizeof(cloudwatch_handlers)},
     {&logs_service, &logs_handlers, sizeof(logs_handlers)},

@@ -7,12 +7,14 @@
 #include "gen/ecs.h"
 #include "gen/elbv2.h"
 #include "gen/logs.h"
+#include "gen/secretsmanager.h"
+#include "gen/ssm.h"
 #include "gen/sts.h"
 
 const struct shape_service *const aws_services[] = {
-    &ecs_service,        &elbv2_service, &codedeploy_service,
-    &cloudwatch_service, &logs_service,  &ec2_service,
-    &sts_service,        &acm_service,   NULL,
+    &ecs_service, &elbv2_service, &codedeploy_service, &cloudwatch_service, &logs_service,
+    &ec2_service, &sts_service,   &acm_service,        &ssm_service,        &secretsmanager_service,
+    NULL,
 };
 
 static bool is_text(const char *text, struct str s)

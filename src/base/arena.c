@@ -24,6 +24,9 @@ void arena_fini(struct arena *a)
     struct arena_block *block = a->blocks;
     while (block != NULL) {
         struct arena_block *next = block->next;
+        if (a->holds_secrets) {
+            mem_wipe(block->bytes, block->capacity_bytes);
+        }
         mem_free(block);
         block = next;
     }

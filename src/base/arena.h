@@ -13,6 +13,7 @@ struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used_bytes;          /* in the newest block */
     size_t total_bytes;
+    bool holds_secrets; /* whoever puts some in sets it: blocks are overwritten before freeing */
 };
 
 void arena_init(struct arena *a);

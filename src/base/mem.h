@@ -3,6 +3,7 @@
  * that comes from outside is compared with a named limit first. Only base/ calls malloc. */
 
 #include <stddef.h>
+#include <string.h>
 
 /* Zeroed memory. Owns: the caller, until mem_free. */
 void *mem_alloc(size_t bytes);
@@ -13,5 +14,13 @@ void *mem_dup(const void *ptr, size_t bytes);
 void mem_free(void *ptr);
 /* Overwrites before freeing; for secrets. */
 void mem_wipe(void *ptr, size_t bytes);
+
+/* For the owner of memory that it holds through a pointer to const: to overwrite or free it. */
+static inline void *mem_owned(const void *ptr)
+{
+    void *writable = NULL;
+    memcpy(&writable, &ptr, sizeof(ptr));
+    return writable;
+}
 
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "crypt/cert_parts.h"
 
 #include <openssl/err.h>
@@ -30,7 +31,7 @@ const char *cert_fault_text(enum cert_fault fault)
 void cert_clear(struct str secret)
 {
     if (secret.len > 0) {
-        explicit_bzero((void *)(uintptr_t)secret.ptr, secret.len);
+        explicit_bzero(mem_owned(secret.ptr), secret.len);
     }
 }
 

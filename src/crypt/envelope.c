@@ -1,6 +1,7 @@
 #include "crypt/envelope.h"
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "codec/base64.h"
 
@@ -52,7 +53,7 @@ enum err envelope_key_load(struct op *op, struct str state_folder, struct seal_k
             path, bytes.len, SEAL_KEY_BYTES);
     }
     memcpy(ret_key->bytes, bytes.ptr, SEAL_KEY_BYTES);
-    explicit_bzero((void *)(uintptr_t)bytes.ptr, bytes.len);
+    explicit_bzero(mem_owned(bytes.ptr), bytes.len);
     return ERR_OK;
 }
 
@@ -67,6 +68,7 @@ bool envelope_open(struct arena *a, const struct seal_key *key, struct str purpo
                    struct str envelope, struct str *ret_text)
 {
     struct str sealed = STR_NONE;
+    a->holds_secrets = true;
     return str_starts_with(envelope, STR(MARK)) && envelope.len <= SEAL_BYTES_MAX &&
            base64_decode(a, str_from(envelope, strlen(MARK)), &sealed) &&
            seal_open(a, key, purpose, sealed, ret_text);

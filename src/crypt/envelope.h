@@ -19,6 +19,6 @@ enum err envelope_key_load(struct op *op, struct str state_folder, struct seal_k
 struct str envelope_close(struct arena *a, const struct seal_key *key, struct str purpose,
                           struct str text);
 /* False when the text was changed, or sealed by another key or for another purpose. The caller
- * overwrites what it gets after use. */
+ * overwrites what it gets after use; the arena is marked, so that it overwrites what it frees. */
 bool envelope_open(struct arena *a, const struct seal_key *key, struct str purpose,
                    struct str envelope, struct str *ret_text);

@@ -155,13 +155,15 @@ struct h1_chunked {
     uint32_t excess_bytes; /* size lines so far, beyond what their data is worth */
     uint8_t state;
     uint8_t digit_count;
+    struct str trailers; /* of the bytes taken last: those of trailer lines */
 };
 
 void h1_chunked_init(struct h1_chunked *c);
 /* Takes bytes off the front of *rest and gives one run of body bytes, which lies in *rest's memory.
  * H1_MORE: *ret_data holds a run, or is empty and *rest is used up. H1_DONE: the body has ended and
- * *rest begins behind it. H1_BAD: malformed. Extensions and trailers are checked and dropped; line
- * ends are CR LF and nothing else. */
+ * *rest begins behind it. H1_BAD: malformed. Extensions are checked and dropped, trailers
+ * are checked and shown in c->trailers, with the empty line behind them; line ends are CR LF and
+ * nothing else. */
 enum h1_result h1_chunked_next(struct h1_chunked *c, struct str *rest, struct str *ret_data);
 /* "1f40\r\n" to the end of `room`, at most H1_CHUNK_HEAD_BYTES; gives its start, so that it can be
  * put right in front of the data. size > 0. */

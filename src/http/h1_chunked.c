@@ -248,9 +248,18 @@ static enum h1_result take_data(struct h1_chunked *c, struct str *rest, struct s
     return H1_MORE;
 }
 
+/* Behind the last chunk line_bytes counts the bytes of all trailers. */
+static struct str trailers_in(const struct h1_chunked *c, struct str taken)
+{
+    bool is_behind = c->state >= STATE_TRAILER_START && c->state <= STATE_DONE;
+    size_t count = c->line_bytes < taken.len ? c->line_bytes : taken.len;
+    return is_behind ? str_from(taken, taken.len - count) : STR("");
+}
+
 enum h1_result h1_chunked_next(struct h1_chunked *c, struct str *rest, struct str *ret_data)
 {
     *ret_data = str_slice(*rest, 0, 0);
+    c->trailers = STR("");
     size_t at = 0;
     while (at < rest->len && c->state != STATE_DONE) {
         if (c->state == STATE_BAD) {
@@ -267,6 +276,7 @@ enum h1_result h1_chunked_next(struct h1_chunked *c, struct str *rest, struct st
         c->state = (uint8_t)step(c, rest->ptr[at]);
         at++;
     }
+    c->trailers = trailers_in(c, str_slice(*rest, 0, at));
     *rest = str_from(*rest, at);
     if (c->state == STATE_BAD) {
         return H1_BAD;

@@ -153,8 +153,11 @@ static void push(struct lb_worker *w, uint32_t slot, uint32_t sink, const struct
 
 /* ---- fields 13 to 23 ------------------------------------------------------------------------- */
 
-static void put_request(struct pen *p, const struct lb_listener *l, const struct h1_head *h)
+static void put_request(struct pen *p, const struct lb_client *c, const struct lb_listener *l,
+                        const struct h1_head *h)
 {
+    struct str version =
+        h != NULL && h->minor_version == 0 ? STR(" HTTP/1.0\"") : STR(" HTTP/1.1\"");
     struct str host = h == NULL ? STR("") : h1_str(h, h->host);
     char address[NET_ADDR_TEXT_BYTES_MAX];
     if (host.len == 0) {
@@ -175,7 +178,7 @@ static void put_request(struct pen *p, const struct lb_listener *l, const struct
         put(p, STR("?"));
         put_escaped(p, h1_str(h, h->query), LB_LOG_TARGET_BYTES);
     }
-    put(p, h->minor_version == 0 ? STR(" HTTP/1.0\"") : STR(" HTTP/1.1\""));
+    put(p, c->stream != NULL ? STR(" HTTP/2.0\"") : version);
 }
 
 static struct str user_agent(const struct h1_head *h)
@@ -203,7 +206,7 @@ struct request_facts {
 static void put_part(struct pen *p, const struct request_facts *f)
 {
     const struct lb_tls *tls = f->client->tls;
-    put_request(p, f->listener, f->head);
+    put_request(p, f->client, f->listener, f->head);
     put(p, STR(" "));
     put_quoted(p, user_agent(f->head), LB_LOG_AGENT_BYTES);
     put(p, STR(" "));
@@ -273,7 +276,12 @@ static void put_head(struct pen *p, const struct lb_client *c, const struct lb_l
     static const struct str types[2][2] = {{STR_INIT("http"), STR_INIT("ws")},
                                            {STR_INIT("https"), STR_INIT("wss")}};
     char room[NET_ADDR_TEXT_BYTES_MAX];
-    put(p, types[l->tls != NULL][is_tunnel]);
+    bool is_grpc = c->exchange != NULL && c->exchange->is_grpc;
+    if (c->stream != NULL) {
+        put(p, is_grpc ? STR("grpcs") : STR("h2"));
+    } else {
+        put(p, types[l->tls != NULL][is_tunnel]);
+    }
     put(p, STR(" "));
     put_time(p, &c->worker->log_pen, clock_wall());
     put(p, STR(" "));

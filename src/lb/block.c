@@ -8,6 +8,14 @@ static size_t bytes_of(uint32_t size_class)
     return (size_t)4096 << (2 * size_class);
 }
 
+/* Free blocks that are kept. Of the small ones each stream of HTTP/2 has some. */
+static const uint32_t free_max[LB_BLOCK_SIZES] = {
+    LB_FREE_SMALL_BLOCKS_MAX,
+    LB_FREE_BLOCKS_MAX,
+    LB_FREE_BLOCKS_MAX,
+    LB_FREE_BLOCKS_MAX,
+};
+
 struct lb_block *lb_block_take(struct lb_blocks *pool, size_t bytes)
 {
     CHECK(bytes <= LB_BLOCK_BYTES_MAX);
@@ -36,7 +44,7 @@ void lb_block_give(struct lb_blocks *pool, struct lb_block *b)
         return;
     }
     pool->held_bytes -= b->capacity;
-    if (pool->free_counts[b->size_class] == LB_FREE_BLOCKS_MAX) {
+    if (pool->free_counts[b->size_class] == free_max[b->size_class]) {
         mem_free(b);
         return;
     }

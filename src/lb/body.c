@@ -30,6 +30,9 @@ static bool pass_chunks(struct lb_body *b, char *bytes, size_t count, size_t *re
     while (r == H1_MORE && rest.len > 0) {
         struct str run;
         r = h1_chunked_next(&b->chunks, &rest, &run);
+        if (b->chunks.trailers.len > 0 && b->blocks != NULL) {
+            CHECK(lb_block_add(b->blocks, &b->trailers, b->chunks.trailers));
+        }
         if (run.len == 0) {
             continue;
         }
@@ -48,12 +51,16 @@ static bool pass_chunks(struct lb_body *b, char *bytes, size_t count, size_t *re
     }
     b->is_done = r == H1_DONE;
     *ret_used = count - rest.len;
+    if (b->is_done && b->trailers != NULL) {
+        lb_trailers_filter(b->blocks, &b->trailers);
+    }
+    bool is_last = b->is_done && b->trailers == NULL;
     if (from == NULL) {
-        *ret_out = b->is_done && b->is_chunked_out ? STR(H1_CHUNK_LAST) : STR("");
+        *ret_out = is_last && b->is_chunked_out ? STR(H1_CHUNK_LAST) : STR("");
     } else if (b->is_chunked_out) {
         /* The room behind: when more follows, all was used and the buffer's end is free; when the
          * body has ended, what ended it took as many bytes as are written here. */
-        *ret_out = frame(from, to, b->is_done);
+        *ret_out = frame(from, to, is_last);
     } else {
         *ret_out = str_make(from, (size_t)(to - from));
     }
@@ -99,4 +106,10 @@ bool lb_body_close(struct lb_body *b, struct str *ret_out)
         *ret_out = STR(H1_CHUNK_LAST);
     }
     return true;
+}
+
+void lb_body_fini(struct lb_body *b, struct lb_blocks *blocks)
+{
+    lb_block_give(blocks, b->trailers);
+    b->trailers = NULL;
 }

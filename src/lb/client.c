@@ -80,6 +80,11 @@ void lb_client_wait(struct lb_client *c)
     lb_client_wait_at_most(c, idle_timeout(c));
 }
 
+void lb_client_wait_for_head(struct lb_client *c)
+{
+    lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
+}
+
 /* Its own bytes are next: a handshake, or a request. */
 static void begin_client(struct lb_client *c, const struct lb_listener *listener)
 {
@@ -140,11 +145,18 @@ void lb_client_accept(struct lb_listening *l, int fd, const struct net_addr *pee
 
 void lb_client_close(struct lb_client *c)
 {
+    if (c->stream != NULL) {
+        lb_stream_close(c->stream);
+        return;
+    }
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
     CHECK(c->exchange == NULL);
     struct lb_worker *w = c->worker;
+    if (c->h2 != NULL) {
+        lb_h2_close(c, w->is_stopping ? 0 : 460);
+    }
     c->state = LB_CLIENT_DEAD;
     lb_tls_free(c->tls);
     c->tls = NULL;
@@ -207,6 +219,9 @@ static void note_queued(struct lb_client *c)
 
 bool lb_client_send(struct lb_client *c, struct str bytes)
 {
+    if (c->stream != NULL) {
+        return lb_stream_send(c->stream, bytes);
+    }
     if (c->state == LB_CLIENT_DEAD) {
         return false;
     }
@@ -228,7 +243,7 @@ bool lb_client_send(struct lb_client *c, struct str bytes)
 
 void lb_client_say_goodbye(struct lb_client *c)
 {
-    if (c->tls != NULL) {
+    if (c->tls != NULL && c->stream == NULL) {
         lb_tls_close(c->tls);
     }
 }
@@ -271,6 +286,8 @@ static void flush(struct lb_client *c)
         close_gently(c);
     } else if (c->exchange != NULL) {
         lb_exchange_flushed(c->exchange);
+    } else if (c->h2 != NULL) {
+        lb_h2_resume(c);
     } else if (c->ahead != NULL) {
         ev_defer(&c->worker->loop, &c->resume, resume);
     }
@@ -281,6 +298,10 @@ static void flush(struct lb_client *c)
 
 void lb_client_finish(struct lb_client *c, bool must_linger)
 {
+    if (c->stream != NULL) {
+        lb_stream_finish(c->stream);
+        return;
+    }
     if (c->state != LB_CLIENT_OPEN) {
         return;
     }
@@ -304,7 +325,8 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return (c->back == NULL && !lb_client_is_held(c)) || c->state == LB_CLIENT_LINGER;
+        return c->h2 != NULL || (c->back == NULL && !lb_client_is_held(c)) ||
+               c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
         return lb_exchange_wants_body(ex);
@@ -314,6 +336,10 @@ static bool wants_read(const struct lb_client *c)
 
 void lb_client_arm(struct lb_client *c)
 {
+    if (c->stream != NULL) {
+        lb_stream_arm(c->stream);
+        return;
+    }
     if (c->state == LB_CLIENT_DEAD) {
         return;
     }
@@ -349,7 +375,6 @@ bool lb_client_keep_ahead(struct lb_client *c, struct str bytes)
 static void keep_partial(struct lb_client *c, struct str bytes)
 {
     if (c->ahead == NULL) {
-        c->head_since = ev_now(&c->worker->loop);
         lb_client_wait_at_most(c, LB_HEAD_TIMEOUT);
     } else {
         lb_block_give(&c->worker->blocks, c->ahead);
@@ -359,7 +384,7 @@ static void keep_partial(struct lb_client *c, struct str bytes)
 }
 
 /* What came is no request, or not a whole one. */
-static void refuse(struct lb_client *c, unsigned status, size_t received_bytes)
+void lb_client_refuse(struct lb_client *c, unsigned status, size_t received_bytes)
 {
     const struct lb_listener *l = lb_client_listener(c);
     struct lb_own_answer own = {.listener = l, .received_bytes = received_bytes};
@@ -368,13 +393,13 @@ static void refuse(struct lb_client *c, unsigned status, size_t received_bytes)
     lb_reply_error(c, status, false, true);
 }
 
-static void refuse_head(struct lb_client *c, size_t received_bytes)
+void lb_client_refuse_head(struct lb_client *c, size_t received_bytes)
 {
     const struct h1_head *h = &c->worker->request_head;
     if (h->verdict > H1_COMPLIANT) {
         lb_count_one(c->worker, c->slot, LBSTATS_NON_COMPLIANT);
     }
-    refuse(c, h->status, received_bytes);
+    lb_client_refuse(c, h->status, received_bytes);
 }
 
 /* Works through bytes[0, count), which lie in the scratch buffer and begin with a request. */
@@ -390,8 +415,11 @@ static void take_requests(struct lb_client *c, char *bytes, size_t count)
         }
         h1_head_init(&w->request_head);
         enum h1_result r = h1_parse_request(&w->request_head, bytes, count);
+        if (r == H1_BAD && lb_h2_takes_over(c, str_make(bytes, count))) {
+            return;
+        }
         if (r == H1_BAD) {
-            refuse_head(c, count);
+            lb_client_refuse_head(c, count);
             return;
         }
         if (r == H1_MORE) {
@@ -425,6 +453,10 @@ static size_t load_ahead(struct lb_client *c)
 
 void lb_client_resume(struct lb_client *c)
 {
+    if (c->stream != NULL) {
+        lb_stream_resume(c->stream);
+        return;
+    }
     ev_defer(&c->worker->loop, &c->resume, resume);
 }
 
@@ -438,6 +470,10 @@ static void resume(struct ev_defer *d)
 
 void lb_client_next(struct lb_client *c, bool may_stay)
 {
+    if (c->stream != NULL) {
+        lb_stream_finish(c->stream);
+        return;
+    }
     if (c->state != LB_CLIENT_OPEN) {
         return;
     }
@@ -544,6 +580,8 @@ static void on_readable(struct lb_client *c)
     }
     if (c->state == LB_CLIENT_LINGER) {
         discard(c);
+    } else if (c->h2 != NULL) {
+        lb_h2_read(c);
     } else if (ex == NULL) {
         if (wants_read(c) && !ev_defer_is_pending(&c->resume)) {
             read_requests(c);
@@ -611,7 +649,7 @@ static void on_timer(struct ev_timer *t)
     struct lb_exchange *ex = c->exchange;
     if (c->tls != NULL && lb_tls_is_shaking(c->tls)) {
         lb_client_shake_failed(c);
-    } else if (c->back != NULL && takes_answer(c)) {
+    } else if (c->back != NULL && c->stream == NULL && takes_answer(c)) {
         lb_client_wait_at_most(c, idle_timeout(c));
     } else if (c->back != NULL || c->state != LB_CLIENT_OPEN) {
         if (ex != NULL) {
@@ -629,7 +667,9 @@ static void on_timer(struct ev_timer *t)
         lb_sign_in_expire(c);
     } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
         h1_head_init(&c->worker->request_head);
-        refuse(c, 408, lb_block_waiting(c->ahead));
+        lb_client_refuse(c, 408, lb_block_waiting(c->ahead));
+    } else if (c->h2 != NULL) {
+        lb_h2_timeout(c);
     } else if (ex == NULL) {
         lb_client_say_goodbye(c);
         lb_client_close(c);

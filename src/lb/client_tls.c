@@ -79,6 +79,5 @@ unsigned lb_client_tls_ready(struct lb_client *c, unsigned ready)
         return 0;
     }
     shake(c);
-    bool may_read = c->state != LB_CLIENT_DEAD && c->tls != NULL && !lb_tls_is_shaking(c->tls);
-    return may_read ? EV_READ : 0;
+    return 0; /* what came behind the handshake is read by a deferred call (lb_tls_wants) */
 }

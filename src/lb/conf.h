@@ -101,6 +101,7 @@ struct lb_check {
     size_t range_count;
 };
 
+enum lb_version { LB_HTTP1, LB_HTTP2, LB_GRPC };
 enum lb_stick { LB_STICK_NONE, LB_STICK_LB, LB_STICK_APP };
 enum lb_algorithm { LB_ROUND_ROBIN, LB_LEAST_OUTSTANDING, LB_WEIGHTED_RANDOM };
 
@@ -112,6 +113,7 @@ struct lb_outliers {
 };
 
 struct lb_group {
+    enum lb_version version; /* what its targets speak */
     struct str arn;
     struct str dimension; /* "targetgroup/NAME/ID" */
     struct str load_balancer;
@@ -299,6 +301,7 @@ struct lb_listener {
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
+    bool takes_prior_knowledge;      /* HTTP/2 without TLS, by its preface */
     uint32_t source_connections_max; /* 0: as many as they like */
     bool takes_proxy; /* hitless.proxy_protocol.enabled: connections begin with a PROXY header */
     struct lb_cidr_set *sources; /* that may connect; NULL: everybody */

@@ -5,7 +5,6 @@
 #include "lb/challenge.h"
 #include "lb/cidr_set.h"
 #include "lb/guard.h"
-#include "lb/login.h"
 #include "lb/registry.h"
 #include "lb/rule_index.h"
 #include "lb/tls.h"
@@ -17,14 +16,6 @@
 #include "stats/lbstats.h"
 
 #include <stdio.h>
-
-struct build {
-    struct op *op;
-    struct lb_conf *conf;
-    struct arena *arena;
-    struct lb_registry *registry;
-    const struct lbconf_target_groups *groups; /* of the snapshot */
-};
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
@@ -54,7 +45,7 @@ enum err lb_attribute_number(struct op *op, const struct lbconf_attributes *attr
     return ERR_OK;
 }
 
-static enum err attribute_seconds(struct build *b, const struct lbconf_attributes *attributes,
+static enum err attribute_seconds(struct lb_build *b, const struct lbconf_attributes *attributes,
                                   struct str key, uint64_t otherwise, dur_t *ret)
 {
     struct str text = attribute(attributes, key);
@@ -76,6 +67,14 @@ static bool attribute_is(const struct lbconf_attributes *attributes, struct str 
 /* ---- target groups --------------------------------------------------------------------------- */
 
 /* "200", "200,202", "200-299" and mixtures. */
+static enum lb_version version_of(const struct lbconf_target_group *in)
+{
+    if (STR_IS(in->protocol_version, "HTTP2")) {
+        return LB_HTTP2;
+    }
+    return STR_IS(in->protocol_version, "GRPC") ? LB_GRPC : LB_HTTP1;
+}
+
 static bool read_matcher(struct str text, struct lb_check *check)
 {
     struct str part;
@@ -109,11 +108,15 @@ static bool is_probe_path(struct str path)
     return true;
 }
 
-static enum err read_check(struct build *b, const struct lbconf_target_group *in,
+static enum err read_check(struct lb_build *b, const struct lbconf_target_group *in,
                            struct lb_check *check)
 {
     check->is_on = OPT_OR(in->is_check_enabled, true);
-    check->path = str_is_set(in->check_path) ? arena_str(b->arena, in->check_path) : STR("/");
+    bool is_grpc = version_of(in) == LB_GRPC;
+    check->path = is_grpc ? STR("/AWS.ALB/healthcheck") : STR("/");
+    if (str_is_set(in->check_path)) {
+        check->path = arena_str(b->arena, in->check_path);
+    }
     check->interval = DUR_S(OPT_OR(in->check_interval_seconds, 30));
     check->timeout = DUR_S(OPT_OR(in->check_timeout_seconds, 5));
     check->healthy_threshold = (uint32_t)OPT_OR(in->healthy_threshold, 5);
@@ -134,7 +137,8 @@ static enum err read_check(struct build *b, const struct lbconf_target_group *in
                        STR_ARG(in->arn), STR_ARG(in->check_port));
     }
     check->port = (uint16_t)port;
-    if (!read_matcher(str_is_set(in->matcher) ? in->matcher : STR("200"), check)) {
+    struct str usual = is_grpc ? STR("12") : STR("200");
+    if (!read_matcher(str_is_set(in->matcher) ? in->matcher : usual, check)) {
         return op_fail(b->op, ERR_INPUT, "the matcher of %.*s is \"%.*s\"", STR_ARG(in->arn),
                        STR_ARG(in->matcher));
     }
@@ -166,7 +170,7 @@ static struct str peer_key(struct arena *a, struct str group_arn, const struct l
     return arena_printf(a, "%.*s %.*s %d", STR_ARG(group_arn), STR_ARG(in->host), in->port.value);
 }
 
-static enum err check_target(struct build *b, struct str arn, const struct lbconf_target *in)
+static enum err check_target(struct lb_build *b, struct str arn, const struct lbconf_target *in)
 {
     struct net_addr addr;
     bool is_port = in->port.is_set && in->port.value >= 0 && in->port.value <= 65535;
@@ -190,7 +194,7 @@ static struct str balancer_dimension(struct arena *a, struct str name_or_arn)
     return dimension_of(a, name_or_arn, STR("loadbalancer/"), strlen("loadbalancer/"));
 }
 
-static enum err read_group(struct build *b, const struct lbconf_target_group *in,
+static enum err read_group(struct lb_build *b, const struct lbconf_target_group *in,
                            struct lb_group *g)
 {
     if (in->targets.count > LB_GROUP_TARGETS_MAX) {
@@ -209,6 +213,7 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
         return op_fail(b->op, ERR_UNSUPPORTED, "%.*s speaks %.*s and is checked by %.*s",
                        STR_ARG(in->arn), STR_ARG(in->protocol), STR_ARG(in->check_protocol));
     }
+    g->version = version_of(in);
     g->arn = arena_str(b->arena, in->arn);
     g->dimension = dimension_of(b->arena, in->arn, STR("targetgroup/"), 0);
     g->load_balancer = balancer_dimension(b->arena, in->load_balancer);
@@ -234,7 +239,7 @@ static enum err read_group(struct build *b, const struct lbconf_target_group *in
 }
 
 /* Targets that drain come last, so that picking looks at the first usable_count only. */
-static void take_targets(struct lb_registry *registry, struct build *b,
+static void take_targets(struct lb_registry *registry, struct lb_build *b,
                          const struct lbconf_target_group *in, const struct lb_group *before,
                          struct lb_group *g)
 {
@@ -262,189 +267,6 @@ static void take_targets(struct lb_registry *registry, struct build *b,
     lb_conf_set_thresholds(g, &in->attributes);
 }
 
-/* ---- rules ----------------------------------------------------------------------------------- */
-
-static const struct {
-    struct str name;
-    enum lb_field field;
-} fields[] = {
-    {STR_INIT("host-header"), LB_HOST},   {STR_INIT("path-pattern"), LB_PATH},
-    {STR_INIT("http-header"), LB_HEADER}, {STR_INIT("http-request-method"), LB_METHOD},
-    {STR_INIT("query-string"), LB_QUERY}, {STR_INIT("source-ip"), LB_SOURCE_IP},
-};
-
-static enum err read_cidrs(struct build *b, const struct lbconf_condition *in,
-                           struct lb_condition *c)
-{
-    c->cidrs = ARENA_ARRAY(b->arena, struct lb_cidr, c->count);
-    for (size_t i = 0; i < c->count; i++) {
-        if (!lb_cidr_read(in->values.items[i], &c->cidrs[i])) {
-            return op_fail(b->op, ERR_INPUT, "\"%.*s\" is no address range",
-                           STR_ARG(in->values.items[i]));
-        }
-    }
-    return ERR_OK;
-}
-
-static enum err read_regexes(struct build *b, const struct lbconf_condition *in,
-                             struct lb_condition *c)
-{
-    c->regex_count = in->regex_values.count;
-    c->regexes = ARENA_ARRAY(b->arena, const struct regex *, c->regex_count);
-    for (size_t i = 0; i < c->regex_count; i++) {
-        TRY(lb_regex_take(b->op, b->registry, b->conf, in->regex_values.items[i],
-                          c->field != LB_PATH, &c->regexes[i]));
-    }
-    return ERR_OK;
-}
-
-static enum err read_condition(struct build *b, const struct lbconf_condition *in,
-                               struct lb_condition *c)
-{
-    size_t known = 0;
-    while (known < ARRAY_COUNT(fields) && !str_equal(fields[known].name, in->field)) {
-        known++;
-    }
-    if (known == ARRAY_COUNT(fields)) {
-        return op_fail(b->op, ERR_UNSUPPORTED, "condition field \"%.*s\" is not known",
-                       STR_ARG(in->field));
-    }
-    c->field = fields[known].field;
-    c->count = c->field == LB_QUERY ? in->pairs.count : in->values.count;
-    size_t alternatives = c->count + in->regex_values.count;
-    if (alternatives == 0 || alternatives > LB_VALUES_MAX) {
-        return op_fail(b->op, ERR_LIMIT, "condition %.*s has %zu values", STR_ARG(in->field),
-                       alternatives);
-    }
-    if (c->field == LB_SOURCE_IP) {
-        return read_cidrs(b, in, c);
-    }
-    if (c->field == LB_QUERY) {
-        c->pairs = ARENA_ARRAY(b->arena, struct lb_pair, c->count);
-        for (size_t i = 0; i < c->count; i++) {
-            c->pairs[i].key = arena_str(b->arena, in->pairs.items[i].key);
-            c->pairs[i].value = arena_str(b->arena, in->pairs.items[i].value);
-        }
-        return ERR_OK;
-    }
-    c->header_name = arena_str(b->arena, in->header_name);
-    c->values = ARENA_ARRAY(b->arena, struct str, c->count);
-    for (size_t i = 0; i < c->count; i++) {
-        c->values[i] = arena_str(b->arena, in->values.items[i]);
-    }
-    return read_regexes(b, in, c);
-}
-
-static enum err read_transform(struct build *b, const struct lbconf_transform *in,
-                               struct lb_rule *rule)
-{
-    bool is_host = STR_IS(in->type, "host-header-rewrite");
-    if (!is_host && !STR_IS(in->type, "url-rewrite")) {
-        return op_fail(b->op, ERR_UNSUPPORTED, "transform \"%.*s\" is not known",
-                       STR_ARG(in->type));
-    }
-    struct lb_transform *t = is_host ? &rule->host_transform : &rule->url_transform;
-    t->replace = arena_str(b->arena, in->replace);
-    rule->has_transforms = true;
-    return lb_regex_take(b->op, b->registry, b->conf, in->regex, is_host, &t->regex);
-}
-
-static enum err read_forward(struct build *b, const struct lbconf_action *in, struct lb_action *a)
-{
-    a->type = LB_FORWARD;
-    if (in->weights.count == 0 || in->weights.count > LB_WEIGHTS_MAX) {
-        return op_fail(b->op, ERR_LIMIT, "a forward action has %zu target groups, 1 to %d can be",
-                       in->weights.count, LB_WEIGHTS_MAX);
-    }
-    a->weight_count = in->weights.count;
-    for (size_t i = 0; i < in->weights.count; i++) {
-        int32_t group = OPT_OR(in->weights.items[i].target_group, -1);
-        int32_t weight = OPT_OR(in->weights.items[i].weight, 1);
-        if (group < 0 || (size_t)group >= b->conf->group_count || weight < 0 ||
-            weight > LB_WEIGHT_MAX) {
-            return op_fail(b->op, ERR_INPUT, "a forward action names group %d with weight %d",
-                           group, weight);
-        }
-        a->weights[i] =
-            (struct lb_weight){.group = &b->conf->groups[group], .weight = (uint32_t)weight};
-        a->weight_sum += (uint32_t)weight;
-    }
-    return ERR_OK;
-}
-
-static enum err read_status(struct build *b, struct str text, unsigned *ret)
-{
-    struct str digits = str_starts_with(text, STR("HTTP_")) ? str_from(text, 5) : text;
-    uint64_t status;
-    if (digits.len != 3 || !str_parse_u64(digits, 599, &status) || status < 200) {
-        return op_fail(b->op, ERR_INPUT, "an action has the status \"%.*s\"", STR_ARG(text));
-    }
-    *ret = (unsigned)status;
-    return ERR_OK;
-}
-
-static struct str copy_or(struct build *b, struct str text, struct str otherwise)
-{
-    return str_is_set(text) ? arena_str(b->arena, text) : otherwise;
-}
-
-static enum err read_action(struct build *b, const struct lbconf_listener *listener,
-                            const struct lbconf_action *in, struct lb_action *a)
-{
-    if (STR_IS(in->type, "forward")) {
-        TRY(read_forward(b, in, a));
-        return lb_conf_read_stay(b->op, b->arena, listener, b->groups, in, a);
-    }
-    if (STR_IS(in->type, "fixed-response")) {
-        a->type = LB_FIXED;
-        if (in->message_body.len > LB_FIXED_BODY_BYTES_MAX) {
-            return op_fail(b->op, ERR_LIMIT, "a fixed response has %zu bytes, the limit is %d",
-                           in->message_body.len, LB_FIXED_BODY_BYTES_MAX);
-        }
-        a->body = copy_or(b, in->message_body, STR(""));
-        a->content_type = copy_or(b, in->content_type, STR("text/plain; charset=utf-8"));
-        return read_status(b, in->status_code, &a->status);
-    }
-    if (STR_IS(in->type, "redirect")) {
-        a->type = LB_REDIRECT;
-        a->protocol = copy_or(b, in->protocol, STR("#{protocol}"));
-        a->host = copy_or(b, in->host, STR("#{host}"));
-        a->port = copy_or(b, in->port, STR("#{port}"));
-        a->path = copy_or(b, in->path, STR("/#{path}"));
-        a->query = copy_or(b, in->query, STR("#{query}"));
-        return read_status(b, in->status_code, &a->status);
-    }
-    return op_fail(b->op, ERR_UNSUPPORTED, "action \"%.*s\" is not known", STR_ARG(in->type));
-}
-
-static enum err read_rule(struct build *b, const struct lbconf_listener *listener,
-                          const struct lbconf_rule *in, struct lb_rule *rule)
-{
-    rule->arn = arena_str(b->arena, in->arn);
-    rule->priority = OPT_OR(in->priority, 0);
-    if (in->conditions.count > LB_CONDITIONS_MAX) {
-        return op_fail(b->op, ERR_LIMIT, "%.*s has %zu conditions", STR_ARG(in->arn),
-                       in->conditions.count);
-    }
-    if (in->actions.count == 0 || in->actions.count > LB_ACTIONS_MAX) {
-        return op_fail(b->op, ERR_LIMIT, "%.*s has %zu actions, 1 to %d can be", STR_ARG(in->arn),
-                       in->actions.count, LB_ACTIONS_MAX);
-    }
-    for (size_t i = in->actions.count - 1; i > 0; i--) {
-        TRY(lb_login_or_guard_add(b->op, b->conf, listener, &in->actions.items[i - 1], rule));
-    }
-    rule->conditions = ARENA_ARRAY(b->arena, struct lb_condition, in->conditions.count);
-    rule->condition_count = in->conditions.count;
-    for (size_t i = 0; i < in->conditions.count; i++) {
-        TRY(read_condition(b, &in->conditions.items[i], &rule->conditions[i]));
-    }
-    for (size_t i = 0; i < in->transforms.count; i++) {
-        TRY(read_transform(b, &in->transforms.items[i], rule));
-    }
-    const struct lbconf_action *last = &in->actions.items[in->actions.count - 1];
-    return read_action(b, listener, last, &rule->action);
-}
-
 /* ---- listeners ------------------------------------------------------------------------------- */
 
 static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
@@ -463,6 +285,7 @@ static void read_modes(const struct lbconf_attributes *a, struct lb_listener *l)
     }
     l->has_xff_port = attribute_is(a, STR("routing.http.xff_client_port.enabled"), STR("true"));
     l->keeps_host = attribute_is(a, STR("routing.http.preserve_host_header.enabled"), STR("true"));
+    l->takes_prior_knowledge = attribute_is(a, STR("hitless.http2.prior_knowledge"), STR("true"));
     l->takes_proxy = attribute_is(a, STR("hitless.proxy_protocol.enabled"), STR("true"));
     l->drops_invalid =
         attribute_is(a, STR("routing.http.drop_invalid_header_fields.enabled"), STR("true"));
@@ -482,7 +305,7 @@ const struct lb_added_name lb_added_names[LB_ADDED_NAMES] = {
 };
 
 /* Source: ELBv2 listener attributes routing.http.response.*; an empty value sets nothing. */
-static enum err read_added_fields(struct build *b, const struct lbconf_listener *in,
+static enum err read_added_fields(struct lb_build *b, const struct lbconf_listener *in,
                                   struct lb_listener *l)
 {
     struct h1_writer w;
@@ -510,7 +333,7 @@ static enum err read_added_fields(struct build *b, const struct lbconf_listener 
 
 /* Source: ALB: names of one's own replace the headers' names; "verify" tells the leaf's facts,
  * "passthrough" the chain. */
-static void read_facts(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+static void read_facts(struct lb_build *b, const struct lbconf_listener *in, struct lb_listener *l)
 {
     static const unsigned client = 1u << LB_TLS_FACT_SERIAL | 1u << LB_TLS_FACT_ISSUER |
                                    1u << LB_TLS_FACT_SUBJECT | 1u << LB_TLS_FACT_VALIDITY |
@@ -531,7 +354,8 @@ static void read_facts(struct build *b, const struct lbconf_listener *in, struct
     }
 }
 
-static enum err take_tls(struct build *b, const struct lbconf_listener *in, struct lb_listener *l)
+static enum err take_tls(struct lb_build *b, const struct lbconf_listener *in,
+                         struct lb_listener *l)
 {
     bool offers_h2 = lb_h2_accept_hook != NULL && !l->is_network &&
                      !attribute_is(&in->attributes, STR("routing.http2.enabled"), STR("false"));
@@ -547,7 +371,7 @@ static void give_tls(struct lb_conf *conf)
     }
 }
 
-static enum err read_source_cap(struct build *b, const struct lbconf_attributes *a,
+static enum err read_source_cap(struct lb_build *b, const struct lbconf_attributes *a,
                                 struct lb_listener *l)
 {
     struct str text = attribute(a, STR("hitless.connections_per_source_max"));
@@ -561,7 +385,7 @@ static enum err read_source_cap(struct build *b, const struct lbconf_attributes 
     return ERR_OK;
 }
 
-static enum err read_sources(struct build *b, const struct lbconf_listener *in,
+static enum err read_sources(struct lb_build *b, const struct lbconf_listener *in,
                              struct lb_listener *l)
 {
     if (!in->sources.is_set) {
@@ -580,7 +404,7 @@ static enum err read_sources(struct build *b, const struct lbconf_listener *in,
     return ERR_OK;
 }
 
-static enum err read_listener(struct build *b, const struct lbconf_listener *in,
+static enum err read_listener(struct lb_build *b, const struct lbconf_listener *in,
                               struct lb_listener *l)
 {
     int32_t port = OPT_OR(in->port, -1);
@@ -619,13 +443,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
     TRY(lb_gate_read(b->op, b->arena, &in->attributes, l));
     TRY(read_added_fields(b, in, l));
     TRY(read_sources(b, in, l));
-    l->rules = ARENA_ARRAY(b->arena, struct lb_rule, in->rules.count);
-    l->rule_count = in->rules.count;
-    for (size_t i = 0; i < in->rules.count; i++) {
-        TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
-        l->has_logins |= l->rules[i].login != NULL;
-    }
-    lb_rules_sort(l->rules, l->rule_count);
+    TRY(lb_rules_read(b, in, l));
     if (l->rule_count > LB_RULES_WALKED_MAX) {
         l->rule_index = lb_rule_index_build(b->arena, l->rules, l->rule_count);
     }
@@ -634,7 +452,7 @@ static enum err read_listener(struct build *b, const struct lbconf_listener *in,
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static enum err read_snapshot(struct build *b, const struct lbconf_snapshot *in)
+static enum err read_snapshot(struct lb_build *b, const struct lbconf_snapshot *in)
 {
     struct lb_conf *c = b->conf;
     if (in->listeners.count > LB_LISTENERS_MAX || in->target_groups.count > LB_GROUPS_MAX) {
@@ -665,7 +483,7 @@ static uint32_t past(uint32_t end, uint32_t index)
 }
 
 /* From here on nothing can fail. */
-static void take_names(struct lb_registry *r, struct build *b, const struct lbconf_snapshot *in,
+static void take_names(struct lb_registry *r, struct lb_build *b, const struct lbconf_snapshot *in,
                        struct lbstats *stats)
 {
     struct lb_conf *c = b->conf;
@@ -716,7 +534,7 @@ enum err lb_conf_build(struct op *op, struct lb_registry *registry, struct lbsta
 {
     struct lb_conf *conf = MEM_NEW(struct lb_conf);
     arena_init(&conf->arena);
-    struct build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
+    struct lb_build b = {.op = op, .conf = conf, .arena = &conf->arena, .registry = registry};
     enum err e = read_snapshot(&b, snapshot);
     if (e != ERR_OK) {
         give_tls(conf);

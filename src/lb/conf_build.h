@@ -4,6 +4,15 @@
 #include "base/op.h"
 #include "lb/conf.h"
 
+/* A configuration that is being made. */
+struct lb_build {
+    struct op *op;
+    struct lb_conf *conf;
+    struct arena *arena;
+    struct lb_registry *registry;
+    const struct lbconf_target_groups *groups; /* of the snapshot */
+};
+
 /* Absent when it is not set. */
 struct str lb_attribute(const struct lbconf_attributes *attributes, struct str key);
 /* Leaves *in_out alone when it is not set or was emptied; ERR_INPUT when it is no number of
@@ -21,3 +30,6 @@ enum err lb_gate_read(struct op *op, struct arena *a, const struct lbconf_attrib
                       struct lb_listener *l) MUST_USE;
 /* conf_log.c: l's address and dimension are read. */
 void lb_log_read(struct lb_logs *logs, const struct lbconf_listener *in, struct lb_listener *l);
+/* conf_rules.c: in the order in which they are asked. The groups are read. */
+enum err lb_rules_read(struct lb_build *b, const struct lbconf_listener *in,
+                       struct lb_listener *l) MUST_USE;

@@ -122,6 +122,8 @@ static void end_exchange(struct lb_exchange *ex, bool upstream_may_stay)
     lb_block_give(&w->blocks, ex->head);
     ex->out = NULL;
     ex->head = NULL;
+    lb_body_fini(&ex->request, &w->blocks);
+    lb_body_fini(&ex->response, &w->blocks);
     lb_affinity_give(w, ex->affinity);
     ex->affinity = NULL;
     add_to(&ex->conf->uses[w->id].count, -1);
@@ -401,6 +403,9 @@ void lb_exchange_send(struct lb_exchange *ex)
     struct lb_client *c = ex->client;
     sent_all(ex);
     if (!ex->is_over) {
+        if (u->link != NULL) {
+            lb_link_resume(u);
+        }
         lb_upstream_arm(u);
         if (!ex->request.is_done || ex->is_tunnel) {
             lb_client_arm(c);
@@ -415,30 +420,11 @@ bool lb_exchange_wants_body(const struct lb_exchange *ex)
     return ex->upstream != NULL && !ex->upstream->is_connecting && lb_block_waiting(ex->out) == 0;
 }
 
-static bool is_too_slow(const struct lb_exchange *ex)
-{
-    int64_t took_us = mono_since(ev_now(&ex->client->worker->loop), ex->began).us;
-    return took_us > LB_BODY_GRACE.us &&
-           (int64_t)ex->request_bytes < took_us / 1000000 * LB_BODY_RATE_MIN;
-}
-
-/* Small bodies stay with their head, so that the whole can be sent again. */
-static bool keep_for_replay(struct lb_exchange *ex, struct str bytes)
-{
-    struct lb_block *b = ex->out;
-    if (!ex->may_replay || b == NULL || b->capacity - b->end < bytes.len) {
-        return false;
-    }
-    memcpy(b->bytes + b->end, bytes.ptr, bytes.len);
-    b->end += (uint32_t)bytes.len;
-    return true;
-}
-
 static void forward_body(struct lb_exchange *ex, struct str bytes)
 {
     struct lb_worker *w = ex->client->worker;
     struct lb_upstream *u = ex->upstream;
-    if (keep_for_replay(ex, bytes)) {
+    if (lb_replay_keep(ex, bytes)) {
         lb_exchange_send(ex);
         return;
     }
@@ -462,6 +448,9 @@ static void forward_body(struct lb_exchange *ex, struct str bytes)
     if (bytes.len > 0) {
         CHECK(lb_block_add(&w->blocks, &ex->out, bytes));
     }
+    if (u->link != NULL) {
+        lb_link_resume(u);
+    }
     lb_upstream_arm(u);
     lb_upstream_wait(u, ex->listener->idle_timeout);
 }
@@ -473,6 +462,10 @@ void lb_exchange_read_body(struct lb_exchange *ex)
     char *at = lb_read_at(w);
     ssize_t n = lb_client_read_now(c, at, lb_read_room(w));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n == 0 && lb_stream_ends_body(ex)) {
+        forward_body(ex, lb_stream_end_body(ex, at));
         return;
     }
     if (n <= 0) {
@@ -494,7 +487,7 @@ void lb_exchange_read_body(struct lb_exchange *ex)
         lb_client_close(c);
         return;
     }
-    if (is_too_slow(ex)) {
+    if (lb_body_is_too_slow(ex)) {
         refuse_body(ex, 408);
         return;
     }
@@ -604,17 +597,6 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
     return h->head_bytes + used;
 }
 
-static size_t kept_bytes(const struct h1_head *h, size_t head_len, size_t here)
-{
-    size_t want = head_len + here;
-    if (h->framing == H1_LENGTH && h->content_length < LB_REPLAY_BYTES_MAX) {
-        want = head_len + (size_t)h->content_length;
-    } else if (h->framing == H1_CHUNKED) {
-        want += 16 * 1024;
-    }
-    return want < LB_REPLAY_BYTES_MAX || want < head_len + here ? want : head_len + here;
-}
-
 /* A forward to a group, and what ties the client to it. */
 struct route {
     struct lb_group *group;
@@ -643,7 +625,10 @@ static struct lb_exchange *start(struct lb_client *c, const struct lb_listener *
     ex->wants_keep_alive = may_stay_open(c, l);
     ex->closes_target = ends_connections(h, l);
     ex->may_send_more = h->wants_keep_alive || ex->closes_target;
-    lb_body_init(&ex->request, h->framing, h->content_length, true);
+    ex->takes_trailers = c->stream != NULL || (lb_asks_for_trailers(h) && !ex->is_http10);
+    ex->is_grpc = c->stream != NULL && lb_is_grpc(h);
+    lb_body_init(&ex->request, lb_request_framing(c, h, route->group), h->content_length,
+                 route->group->version == LB_HTTP1);
     c->exchange = ex;
     return ex;
 }
@@ -663,12 +648,17 @@ static bool fill_out(struct lb_exchange *ex, const struct h1_writer *head, char 
         }
     }
     size_t total = head->len + body.len;
-    ex->out = lb_block_take(&w->blocks, kept_bytes(h, head->len, body.len));
+    ex->out = lb_block_take(&w->blocks, lb_replay_room(h, head->len, body.len));
     memcpy(ex->out->bytes, head->ptr, head->len);
     if (body.len > 0) {
         memcpy(ex->out->bytes + head->len, body.ptr, body.len);
     }
     ex->out->end = (uint32_t)total;
+    if (lb_stream_ends_body(ex) && !ex->request.is_done) {
+        struct str tail = lb_stream_end_body(ex, lb_read_at(w));
+        CHECK(lb_block_add(&w->blocks, &ex->out, tail));
+        total += tail.len;
+    }
     ex->may_replay = total <= LB_REPLAY_BYTES_MAX;
     ex->request_bytes = used;
     ex->client_bytes = h->head_bytes + used;
@@ -696,6 +686,9 @@ static size_t forward(struct lb_client *c, const struct lb_listener *l, const st
         return answer(c, l, NULL, status_of_rewrite(r), bytes, count);
     }
     struct lb_exchange *ex = start(c, l, route);
+    if (ex->is_grpc) {
+        lb_count_one(c->worker, c->slot, LBSTATS_GRPC_REQUESTS);
+    }
     if (route->affinity != NULL && route->affinity->is_new) {
         lb_count_one(c->worker, c->slot, LBSTATS_NON_STICKY);
     }
@@ -783,6 +776,10 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     if (route.group == NULL || route.group->usable_count == 0) {
         lb_affinity_give(w, route.affinity);
         return answer(c, l, NULL, 503, bytes, count);
+    }
+    if (!lb_version_fits(c, h, route.group)) {
+        lb_affinity_give(w, route.affinity);
+        return answer(c, l, NULL, 464, bytes, count);
     }
     return forward(c, l, rule, &route, bytes, count);
 }

@@ -51,7 +51,8 @@
 /* A request that fits is kept until its response begins, so that it can be sent once more. */
 #define LB_REPLAY_BYTES_MAX ((size_t)64 * 1024)
 /* Free blocks that a worker keeps of each size. */
-#define LB_FREE_BLOCKS_MAX 64
+#define LB_FREE_BLOCKS_MAX       64
+#define LB_FREE_SMALL_BLOCKS_MAX 1024 /* of 4 KiB */
 /* ALB: rules of a request that capacity units do not count. */
 #define LB_FREE_EVALUATIONS 10
 
@@ -67,9 +68,40 @@
 #define LB_AVOID_FOR          DUR_S(1)   /* a target that refused a connection is the last choice */
 #define LB_STOP_IDLE_GRACE    DUR_S(1)   /* idle clients may still send one request while we stop */
 #define LB_ACCEPT_PAUSE       DUR_MS(50) /* out of descriptors */
-#define LB_PROBE_BYTES_MAX    ((size_t)16 * 1024) /* of a health check's response head */
-#define LB_PROBES_MAX         256                 /* open at a time */
+#define LB_PROBE_BYTES_MAX    ((size_t)16 * 1024)  /* of a health check's response head */
+#define LB_PROBE_H2_BYTES_MAX ((size_t)128 * 1024) /* of a whole answer over HTTP/2 */
+#define LB_PROBES_MAX         256                  /* open at a time */
 #define LB_PROBE_FIRST_PAUSE  DUR_MS(200) /* between the probes of a target that never answered */
+
+/* ---- HTTP/2 ---- */
+#define LB_H2_STREAMS_MAX       128                 /* ALB: parallel streams of one connection */
+#define LB_H2_REQUESTS_MAX      10000               /* ALB: of one connection, then GOAWAY */
+#define LB_H2_BLOCK_BYTES_MAX   8192                /* ALB: of one compressed field block */
+#define LB_H2_LIST_BYTES_MAX    ((size_t)64 * 1024) /* ALB: all header lines */
+#define LB_H2_CONTINUATIONS_MAX 8                   /* frames of one field block */
+/* What a client may send that a stream may not: a stream whose target is slow holds as much. The
+ * connection's window is that of all its streams, so that none waits for another. */
+#define LB_H2_WINDOW_BYTES            (128 * 1024)
+#define LB_H2_CONNECTION_WINDOW_BYTES (LB_H2_STREAMS_MAX * LB_H2_WINDOW_BYTES)
+/* Odd frames (resets, pings, settings, priorities, empty ones) that a connection may be ahead of
+ * its useful ones, and how fast that is forgotten: 200 resets at once, 20 a second. */
+#define LB_H2_ODD_BUDGET     600
+#define LB_H2_ODD_PER_SECOND 60
+#define LB_H2_RESET_COST     4
+#define LB_H2_TINY_WINDOW    64  /* bytes; smaller updates are odd */
+#define LB_H2_ENDED_KEPT     16  /* streams whose end a connection remembers */
+#define LB_H2_ACKS_MAX       256 /* answers to pings and settings that wait */
+/* Bytes of one stream that wait to be framed, before its other side is made to wait. */
+#define LB_H2_AHEAD_BYTES_MAX      ((size_t)64 * 1024)
+#define LB_H2_READ_BYTES_MAX       ((size_t)96 * 1024) /* read from a target at once for a stream */
+#define LB_H2_INBOX_BYTES_MAX      ((size_t)240 * 1024)
+#define LB_H2_INBOX_HEAD_BYTES_MAX ((size_t)48 * 1024) /* heads of a target's answer */
+#define LB_H2_OUT_BYTES            LB_SCRATCH_BYTES    /* frames of one send */
+#define LB_H2_FRAME_ROOM_BYTES     ((size_t)32 * 1024) /* more than any frame that we send */
+#define LB_H2_SENT_BLOCK_BYTES_MAX ((size_t)128 * 1024)
+#define LB_H2_KEPT_BYTES_MAX       ((size_t)4 * 1024 * 1024) /* free memory that a worker keeps */
+#define LB_H2_LINK_STREAMS_MAX     128 /* requests at once on one connection to a target */
+#define LB_H2_LINKS_MAX            32  /* connections of one worker to one target */
 
 /* TLS: one recv an event, up to four records in one send. */
 #define LB_TLS_PLAIN_BYTES  ((size_t)16384)                     /* RFC 8446 5.1: of a record */

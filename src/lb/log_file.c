@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "lb/limits.h"
 #include "lb/logs.h"
@@ -102,7 +103,7 @@ static bool write_member(int fd, const char *bytes, size_t count)
     CHECK(deflateInit2(&z, LB_LOG_GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
     size_t bound = deflateBound(&z, count);
     auto_free char *member = mem_alloc(bound);
-    z.next_in = (Bytef *)(uintptr_t)bytes;
+    z.next_in = mem_owned(bytes);
     z.avail_in = (uInt)count;
     z.next_out = (Bytef *)member;
     z.avail_out = (uInt)bound;

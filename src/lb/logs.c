@@ -161,14 +161,14 @@ static void free_logs(struct lb_logs *logs)
 {
     for (unsigned i = 0; i < atomic_load(&logs->sink_count); i++) {
         lb_log_out_free(logs->sinks[i].out);
-        mem_free((void *)(uintptr_t)logs->sinks[i].key.ptr);
+        mem_free(mem_owned(logs->sinks[i].key.ptr));
     }
     for (size_t i = 0; i < logs->worker_count; i++) {
         mem_free(logs->rings[i].bytes);
     }
     mem_free(logs->rings);
     mem_free(logs->line);
-    mem_free((void *)(uintptr_t)logs->folder.ptr);
+    mem_free(mem_owned(logs->folder.ptr));
     mem_free(logs);
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "lb/control.h"
+#include "lb/h2_probe.h"
 #include "lb/tls_site.h"
 #include "lb/tls_target.h"
 #include "net/proxy_protocol.h"
@@ -23,6 +24,7 @@ struct lb_probe {
     struct lb *lb;
     struct lb_peer *peer;
     struct lb_group *group; /* of the newest configuration */
+    struct lb_h2_probe *h2; /* while a probe of an HTTP2 or GRPC group runs */
     struct lb_tls *tls;     /* NULL: plain */
     char *bytes;            /* LB_PROBE_BYTES_MAX while a probe runs */
     size_t sent_bytes;
@@ -200,6 +202,8 @@ static void end_probe(struct lb_probe *p)
     }
     mem_free(p->bytes);
     p->bytes = NULL;
+    lb_h2_probe_free(p->h2);
+    p->h2 = NULL;
 }
 
 static void note_failure(struct lb_probe *p, int health)
@@ -274,8 +278,63 @@ static void want(struct lb_probe *p, unsigned wanted)
     ev_fd_want(&p->fd, p->tls == NULL ? wanted : lb_tls_wants(p->tls, wanted));
 }
 
+static void judge(struct lb_probe *p, unsigned code)
+{
+    bool is_good = is_wanted_code(&p->group->check, code);
+    finish(p, is_good ? REASON_NONE : REASON_MISMATCH, is_good ? 0 : code);
+}
+
+/* All that the session has to say; it is little, and fits into the socket's buffer. False when the
+ * probe is over. */
+static bool write_h2(struct lb_probe *p)
+{
+    if (p->h2 == NULL) {
+        char host[NET_ADDR_TEXT_BYTES_MAX];
+        (void)net_addr_format(&p->peer->addr, host);
+        bool is_unix = net_addr_is_unix(&p->peer->addr);
+        p->h2 = lb_h2_probe_make(p->group->version, p->group->check.path,
+                                 is_unix ? STR("localhost") : str_of(host),
+                                 p->is_tls ? STR("https") : STR("http"));
+    }
+    struct str out;
+    while (str_is_set(out = lb_h2_probe_out(p->h2))) {
+        if (write_now(p, out) != (ssize_t)out.len) {
+            finish(p, REASON_FAILED, 0);
+            return false;
+        }
+    }
+    p->is_sent = true;
+    want(p, EV_READ);
+    return true;
+}
+
+static void read_h2(struct lb_probe *p)
+{
+    ssize_t n = read_now(p, p->bytes, LB_PROBE_BYTES_MAX);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    unsigned code = 0;
+    p->got_bytes += n < 0 ? 0 : (size_t)n;
+    enum lb_h2_probe_state state =
+        n <= 0 || p->got_bytes > LB_PROBE_H2_BYTES_MAX
+            ? LB_H2_PROBE_FAILED
+            : lb_h2_probe_take(p->h2, str_make(p->bytes, (size_t)n), &code);
+    if (state == LB_H2_PROBE_FAILED) {
+        finish(p, REASON_FAILED, 0);
+    } else if (state == LB_H2_PROBE_ANSWERED) {
+        judge(p, code);
+    } else {
+        (void)write_h2(p);
+    }
+}
+
 static void read_answer(struct lb_probe *p)
 {
+    if (p->h2 != NULL) {
+        read_h2(p);
+        return;
+    }
     ssize_t n = read_now(p, p->bytes + p->got_bytes, LB_PROBE_BYTES_MAX - p->got_bytes);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
@@ -291,8 +350,7 @@ static void read_answer(struct lb_probe *p)
     if (r == H1_BAD || (r == H1_MORE && p->got_bytes == LB_PROBE_BYTES_MAX)) {
         finish(p, REASON_FAILED, 0);
     } else if (r == H1_DONE) {
-        bool is_good = is_wanted_code(&p->group->check, head.status);
-        finish(p, is_good ? REASON_NONE : REASON_MISMATCH, is_good ? 0 : head.status);
+        judge(p, head.status);
     }
 }
 
@@ -300,6 +358,10 @@ static void read_answer(struct lb_probe *p)
  */
 static void write_request(struct lb_probe *p)
 {
+    if (p->group->version != LB_HTTP1) {
+        (void)write_h2(p);
+        return;
+    }
     char host[NET_ADDR_TEXT_BYTES_MAX];
     (void)net_addr_format(&p->peer->addr, host);
     bool is_unix = net_addr_is_unix(&p->peer->addr);
@@ -326,7 +388,8 @@ static void write_request(struct lb_probe *p)
 static bool has_shaken(struct lb_probe *p)
 {
     if (p->tls == NULL) {
-        p->tls = lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, NULL);
+        struct str alpn = p->group->version == LB_HTTP1 ? STR_NONE : STR("h2");
+        p->tls = lb_tls_dial(p->lb->registry.tls->targets, &p->lb->tls_room, &p->fd, alpn, NULL);
     }
     if (!lb_tls_is_shaking(p->tls)) {
         return true;

@@ -17,6 +17,10 @@ static void fail(struct lb_exchange *ex, enum lb_failure why)
 static bool send_head(struct lb_exchange *ex, struct h1_writer *head, struct str body)
 {
     struct lb_worker *w = ex->client->worker;
+    if (ex->client->stream != NULL) {
+        ex->client_bytes += head->len + body.len;
+        return lb_stream_answer(ex->client->stream, str_make(head->ptr, head->len), body);
+    }
     bool is_in_scratch =
         body.len > 0 && body.ptr > w->scratch && body.ptr < w->scratch + LB_SCRATCH_BYTES;
     if (is_in_scratch && (size_t)(body.ptr - w->scratch) >= head->len) {
@@ -32,12 +36,33 @@ static bool send_head(struct lb_exchange *ex, struct h1_writer *head, struct str
     return body.len == 0 || lb_client_send(ex->client, body);
 }
 
+/* False when the client is gone. */
+static bool send_trailers(struct lb_exchange *ex)
+{
+    struct lb_client *c = ex->client;
+    struct lb_block *b = ex->response.trailers;
+    if (b == NULL) {
+        return true;
+    }
+    if (c->stream != NULL) {
+        lb_stream_add_trailers(c->stream, str_make(b->bytes + b->at, lb_block_waiting(b)));
+    } else if (ex->response.is_chunked_out &&
+               !lb_client_send(c, lb_trailers_tail(b, c->worker->head_room))) {
+        return false;
+    }
+    lb_body_fini(&ex->response, &c->worker->blocks);
+    return true;
+}
+
 /* After bytes went to the client: is that all? */
 static void after_send(struct lb_exchange *ex)
 {
     struct lb_client *c = ex->client;
     if (!ex->response.is_done) {
         lb_upstream_wait(ex->upstream, ex->listener->idle_timeout);
+        return;
+    }
+    if (!send_trailers(ex)) {
         return;
     }
     lb_exchange_let_go(ex, ex->upstream_may_stay && ex->request.is_done);
@@ -104,10 +129,26 @@ static void start_tunnel(struct lb_exchange *ex, struct str behind)
     }
 }
 
+/* How the body comes. A stream's is raw, whatever its head says of the length, and trailers may
+ * come behind it; one that has ended already has none. */
+static enum h1_framing framing_of(const struct lb_exchange *ex, struct h1_head *h, size_t behind)
+{
+    const struct lb_upstream *u = ex->upstream;
+    if (u->link == NULL || h->framing == H1_NO_BODY) {
+        return h->framing;
+    }
+    if (behind == 0 && u->trailers == NULL && lb_link_has_ended(u)) {
+        h->framing = H1_NO_BODY;
+        return H1_NO_BODY;
+    }
+    return H1_UNTIL_CLOSE;
+}
+
 static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
 {
     struct lb_worker *w = ex->client->worker;
-    const struct h1_head *h = &w->response_head;
+    struct h1_head *h = &w->response_head;
+    size_t behind = count - h->head_bytes;
     if (h1_has(h, H1_KEEP_ALIVE)) {
         read_keep_alive(ex->upstream, h);
     }
@@ -115,10 +156,11 @@ static void start_response(struct lb_exchange *ex, char *bytes, size_t count)
     ex->closes_client = !ex->wants_keep_alive || w->is_stopping || !ex->request.is_done || is_raw ||
                         h->verdict >= H1_AMBIGUOUS;
     ex->upstream_may_stay = h->is_keep_alive && !ex->closes_target;
-    lb_body_init(&ex->response, h->framing, h->content_length, !ex->is_http10);
+    lb_body_init(&ex->response, framing_of(ex, h, behind), h->content_length,
+                 !ex->is_http10 && ex->client->stream == NULL);
+    ex->response.blocks = ex->takes_trailers ? &w->blocks : NULL;
     struct h1_writer head;
     lb_rewrite_response(w, ex, ex->closes_client, &head);
-    size_t behind = count - h->head_bytes;
     size_t used = 0;
     struct str body = STR("");
     if (behind > 0 && !ex->response.is_done &&
@@ -229,6 +271,13 @@ static void take_end(struct lb_exchange *ex, bool is_proper)
         fail(ex, LB_FAIL_CLOSED);
         return;
     }
+    if (ex->upstream->link != NULL) {
+        ex->response.trailers = lb_link_take_trailers(ex->upstream);
+        lb_trailers_filter(&ex->client->worker->blocks, &ex->response.trailers);
+    }
+    if (ex->response.trailers != NULL) {
+        tail = STR("");
+    }
     if (tail.len == 0 || lb_client_send(ex->client, tail)) {
         after_send(ex);
     }
@@ -243,6 +292,9 @@ void lb_response_read(struct lb_exchange *ex)
         memcpy(at, ex->head->bytes + ex->head->at, before);
     }
     size_t room = ex->has_response ? lb_read_room(w) : LB_READ_BYTES_MAX - before;
+    if (ex->client->stream != NULL && room > LB_H2_READ_BYTES_MAX - before) {
+        room = LB_H2_READ_BYTES_MAX - before;
+    }
     ssize_t n = lb_upstream_read_now(ex->upstream, at + before, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;

@@ -360,6 +360,9 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
                                    : STR("X-Forwarded-Proto: https\r\n"));
     write_raw_field(w, STR("X-Forwarded-Port: "), str_of(l->port_text), STR(""));
     write_trace(w, c->worker, h);
+    if (c->stream != NULL && lb_asks_for_trailers(h)) { /* gRPC targets insist on it */
+        h1_write_raw(w, STR("TE: trailers\r\nConnection: TE\r\n"));
+    }
     if (l->told_facts != 0 && c->tls != NULL) {
         write_tls_facts(w, c->tls, l);
     }

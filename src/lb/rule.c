@@ -242,25 +242,3 @@ const struct lb_rule *lb_rule_find(const struct lb_listener *l,
     }
     return NULL;
 }
-
-static bool comes_before(const struct lb_rule *a, const struct lb_rule *b)
-{
-    if (a->priority == 0 || b->priority == 0) {
-        return a->priority != 0;
-    }
-    return a->priority < b->priority;
-}
-
-/* Insertion: rules come nearly sorted, and there are few. */
-void lb_rules_sort(struct lb_rule *rules, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        struct lb_rule rule = rules[i];
-        size_t at = i;
-        while (at > 0 && comes_before(&rule, &rules[at - 1])) {
-            rules[at] = rules[at - 1];
-            at--;
-        }
-        rules[at] = rule;
-    }
-}

@@ -25,8 +25,6 @@ struct lb_request_facts {
 /* The first rule whose conditions hold; NULL when none does (a listener without default rule). */
 const struct lb_rule *lb_rule_find(const struct lb_listener *l,
                                    const struct lb_request_facts *facts);
-/* By priority; the default rule (0) comes last. */
-void lb_rules_sort(struct lb_rule *rules, size_t count);
 bool lb_rule_holds(const struct lb_rule *rule, const struct lb_request_facts *facts);
 /* The request's path as rules see it: never empty. */
 struct str lb_rule_path(const struct h1_head *h);

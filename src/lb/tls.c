@@ -225,7 +225,7 @@ static void warm_up(struct lb_tls *t)
         oldest->warm_at = LB_TLS_WARM_MAX;
     }
     room->warm[room->warm_next] = t;
-    t->warm_at = room->warm_next;
+    t->warm_at = (uint32_t)room->warm_next;
     room->warm_next = (room->warm_next + 1) % LB_TLS_WARM_MAX;
 }
 
@@ -248,8 +248,9 @@ static void enter(struct lb_tls *t, size_t want_bytes)
         t->kept = NULL;
     } else if (want_bytes < LB_TLS_IN_BYTES + 2 * LB_TLS_RECORD_BYTES) {
         /* with what OpenSSL holds of a record, all of it fits into the caller's buffer */
-        t->receive_max = want_bytes > 3 * LB_TLS_RECORD_BYTES ? want_bytes - 2 * LB_TLS_RECORD_BYTES
-                                                              : LB_TLS_RECORD_BYTES;
+        t->receive_max =
+            (uint32_t)(want_bytes > 3 * LB_TLS_RECORD_BYTES ? want_bytes - 2 * LB_TLS_RECORD_BYTES
+                                                            : LB_TLS_RECORD_BYTES);
     }
     ERR_clear_error();
 }
@@ -368,7 +369,7 @@ static size_t write_batch(struct lb_tls *t, struct str bytes, bool *ret_is_short
         whole++;
     }
     size_t done = whole == count ? taken : whole * LB_TLS_PLAIN_BYTES;
-    t->owed_bytes = taken - done;
+    t->owed_bytes = (uint32_t)(taken - done);
     return done;
 }
 

@@ -64,11 +64,11 @@ struct lb_tls {
     struct lb_tls_facts *facts;   /* NULL until asked for */
     struct lb_block *kept;        /* ciphertext that was received and not read */
     struct lb_block *unsent;      /* ciphertext that the socket has not taken */
-    size_t owed_bytes;            /* of the caller's bytes: those in `unsent` */
-    size_t warm_at;               /* in the room; LB_TLS_WARM_MAX: not there */
-    size_t receive_max;           /* what this call may still receive */
-    uint64_t sent_bytes;          /* ciphertext that the socket took */
+    uint32_t owed_bytes;          /* of the caller's bytes: those in `unsent` */
+    uint32_t warm_at;             /* in the room; LB_TLS_WARM_MAX: not there */
+    uint32_t receive_max;         /* what this call may still receive */
     int error;                    /* errno of LB_TLS_BROKEN */
+    uint64_t sent_bytes;          /* ciphertext that the socket took */
     const char *reason;           /* of OpenSSL; static */
     uint8_t state;
     bool owes_end; /* the end was found behind bytes, and is not reported yet */

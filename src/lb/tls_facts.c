@@ -68,7 +68,7 @@ static struct str encoded_pem(BIO *bio)
 {
     struct str pem = taken(bio);
     struct str encoded = url_encoded(pem);
-    mem_free((void *)(uintptr_t)(pem.len > 0 ? pem.ptr : NULL));
+    mem_free(mem_owned(pem.len > 0 ? pem.ptr : NULL));
     return encoded;
 }
 
@@ -173,7 +173,7 @@ void lb_tls_facts_free(struct lb_tls_facts *facts)
 {
     for (size_t i = 0; facts != NULL && i < LB_TLS_FACT_COUNT; i++) {
         if (facts->values[i].len > 0) {
-            mem_free((void *)(uintptr_t)facts->values[i].ptr);
+            mem_free(mem_owned(facts->values[i].ptr));
         }
     }
     mem_free(facts);

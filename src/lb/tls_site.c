@@ -11,8 +11,6 @@
 #include "lb/tls_target.h"
 #include "tlspol/tlspol.h"
 
-lb_h2_accept_fn *const lb_h2_accept_hook = NULL;
-
 struct make {
     struct op *op;
     struct lb_tls_site *site;
@@ -56,6 +54,7 @@ static void add_name(struct make *m, struct str name, const struct lb_tls_certif
         (void)map_put(names, key, named);
     }
     if (named->count == 0 || named->items[named->count - 1] != c) {
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): a list of pointers */
         *ARENA_PUSH(&m->site->arena, named) = c;
     }
 }
@@ -351,7 +350,7 @@ static enum err make_context(struct make *m, const struct lbconf_certificate *in
     set_sessions(m, context);
     SSL_CTX_set_client_hello_cb(context, on_client_hello, NULL);
     const bool *offer = m->offers_h2 ? &with_h2 : &without_h2;
-    SSL_CTX_set_alpn_select_cb(context, on_alpn, (void *)(uintptr_t)offer);
+    SSL_CTX_set_alpn_select_cb(context, on_alpn, mem_owned(offer));
     TRY(read_chain(m, in, context));
     TRY(read_key(m, in, context));
     return lb_tls_mutual_apply(m->op, m->listener, m->site, context);

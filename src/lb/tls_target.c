@@ -37,12 +37,25 @@ SSL_CTX *lb_tls_target_context(void)
     return context;
 }
 
+/* RFC 7301 3.1: names with their length in front. */
+static void offer(SSL *ssl, struct str alpn)
+{
+    unsigned char names[1 + 255];
+    if (alpn.len > 0) {
+        CHECK(alpn.len <= 255);
+        names[0] = (unsigned char)alpn.len;
+        memcpy(names + 1, alpn.ptr, alpn.len);
+        CHECK(SSL_set_alpn_protos(ssl, names, 1 + (unsigned)alpn.len) == 0);
+    }
+}
+
 struct lb_tls *lb_tls_dial(SSL_CTX *context, struct lb_tls_room *room, struct ev_fd *fd,
-                           SSL_SESSION **keep)
+                           struct str alpn, SSL_SESSION **keep)
 {
     SSL *ssl = SSL_new(context);
     CHECK(ssl != NULL);
     SSL_set_connect_state(ssl);
+    offer(ssl, alpn);
     if (keep != NULL && *keep != NULL && SSL_SESSION_is_resumable(*keep) == 1) {
         (void)SSL_set_session(ssl, *keep);
     }

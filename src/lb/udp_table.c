@@ -6,7 +6,7 @@
 
 void lb_udp_table_init(struct lb_udp_table *t)
 {
-    *t = (struct lb_udp_table){.buckets = mem_alloc_array(LB_UDP_BUCKETS, sizeof(*t->buckets))};
+    *t = (struct lb_udp_table){.buckets = mem_alloc_array(LB_UDP_BUCKETS, sizeof(void *))};
     rand_bytes(t->key, sizeof(t->key));
     list_init(&t->unanswered);
 }

@@ -51,11 +51,14 @@ static void adopt_peer(struct lb_worker *w, const struct lb_group *g, const stru
         list_init(&pool->busy);
         list_init(&pool->flows);
         list_init(&pool->udp_flows);
+        list_init(&pool->links);
         w->pools[t->peer->index] = pool;
     }
     if (pool->serial != t->peer->serial) {
         /* the index had another owner, which no configuration names any more */
         CHECK(list_is_empty(&pool->idle) && !is_busy(pool));
+        lb_links_close(pool);
+        CHECK(list_is_empty(&pool->links));
         pool->serial = t->peer->serial;
         pool->avoid_until = (mono_t){0};
         pool->learned_idle = DUR_US(0);
@@ -110,6 +113,7 @@ void lb_pools_adopt(struct lb_worker *w)
         bool is_gone = pool->version != w->conf->version;
         if (is_gone || pool->is_draining) {
             close_idle(pool);
+            lb_links_close(pool);
         }
         if (is_gone && pool->is_draining) {
             end_drain(w, pool);
@@ -128,6 +132,7 @@ void lb_pools_close(struct lb_worker *w)
     for (uint32_t i = 0; i < w->pool_count; i++) {
         if (w->pools[i] != NULL) {
             close_idle(w->pools[i]);
+            lb_links_close(w->pools[i]);
         }
     }
 }
@@ -184,6 +189,10 @@ void lb_upstream_release(struct lb_upstream *u, bool may_stay)
 {
     struct lb_pool *pool = u->pool;
     u->exchange = NULL;
+    if (u->link != NULL) {
+        lb_upstream_close(u);
+        return;
+    }
     bool is_wanted = pool->version == u->worker->conf->version && !pool->is_draining &&
                      pool->idle_count < LB_IDLE_UPSTREAMS_MAX && !u->worker->is_stopping;
     bool is_usable = u->tls == NULL || lb_tls_is_quiet(u->tls);
@@ -200,7 +209,7 @@ void lb_upstream_release(struct lb_upstream *u, bool may_stay)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static struct lb_upstream *take_upstream(struct lb_worker *w)
+struct lb_upstream *lb_upstream_take(struct lb_worker *w)
 {
     if (list_is_empty(&w->free_upstreams)) {
         return MEM_NEW(struct lb_upstream);
@@ -226,6 +235,9 @@ void lb_upstream_close(struct lb_upstream *u)
         return;
     }
     struct lb_worker *w = u->worker;
+    if (u->link != NULL) {
+        lb_link_close_stream(u);
+    }
     if (u->exchange == NULL && u->node.next != NULL && !list_is_empty(&u->node)) {
         list_remove(&u->node);
         u->pool->idle_count--;
@@ -254,14 +266,14 @@ void lb_tune_socket(int fd, const struct net_addr *addr)
     }
 }
 
-static struct lb_upstream *dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot)
+struct lb_upstream *lb_upstream_dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot)
 {
     int fd = -1;
     if (net_dial_errno(&pool->peer->addr, &fd) != 0) {
         return NULL;
     }
     lb_tune_socket(fd, &pool->peer->addr);
-    struct lb_upstream *u = take_upstream(w);
+    struct lb_upstream *u = lb_upstream_take(w);
     if (ev_fd_open_ranked(&w->loop, &u->fd, fd, EV_READ | EV_WRITE | EV_PEER_CLOSED, EV_RANK_FIRST,
                           on_upstream) != ERR_OK) {
         (void)close(fd);
@@ -290,11 +302,14 @@ static bool may_reuse(const struct lb_exchange *ex, mono_t now)
 
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh)
 {
+    if (ex->group->version != LB_HTTP1) {
+        return lb_link_open(ex, is_fresh);
+    }
     struct lb_worker *w = ex->client->worker;
     bool is_new = is_fresh || !may_reuse(ex, ev_now(&w->loop));
     struct lb_upstream *u = is_new ? NULL : take_idle(w, ex->pool);
     if (u == NULL) {
-        u = dial(w, ex->pool, ex->client->slot);
+        u = lb_upstream_dial(w, ex->pool, ex->client->slot);
         if (u == NULL) {
             return false;
         }
@@ -312,19 +327,26 @@ uint64_t lb_upstream_sent(const struct lb_upstream *u)
     return u->tls == NULL ? u->sent_bytes : u->tls->sent_bytes;
 }
 
-bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before)
+uint64_t lb_upstream_acked_bytes(const struct lb_upstream *u)
 {
-    if (lb_upstream_sent(u) == sent_before) {
-        return true;
-    }
     struct tcp_info info;
     socklen_t len = sizeof(info);
     memset(&info, 0, sizeof(info));
     bool is_known = getsockopt(u->fd.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
                     len >= offsetof(struct tcp_info, tcpi_bytes_received);
-    /* The SYN counts as one byte. What the other kernel has not acknowledged, its process has not
-     * read. */
-    return is_known && info.tcpi_bytes_acked <= sent_before + 1;
+    if (!is_known) {
+        return UINT64_MAX;
+    }
+    return info.tcpi_bytes_acked > 0 ? info.tcpi_bytes_acked - 1 : 0; /* the SYN counts as one */
+}
+
+bool lb_upstream_got_nothing(const struct lb_upstream *u, uint64_t sent_before)
+{
+    if (u->link != NULL) {
+        return u->is_refused || u->stream_id == 0;
+    }
+    /* What the other kernel has not acknowledged, its process has not read. */
+    return lb_upstream_sent(u) == sent_before || lb_upstream_acked_bytes(u) <= sent_before;
 }
 
 static void fail(struct lb_upstream *u, enum lb_failure why)
@@ -339,7 +361,7 @@ static void fail(struct lb_upstream *u, enum lb_failure why)
 
 static bool is_client_behind(const struct lb_upstream *u)
 {
-    return u->exchange != NULL && lb_block_waiting(u->exchange->client->back) > 0;
+    return u->exchange != NULL && lb_client_is_behind(u->exchange->client);
 }
 
 /* A broken connection is reported for ever, but what it brought before must wait. */
@@ -362,6 +384,10 @@ static void unpark(struct lb_upstream *u)
 void lb_upstream_arm(struct lb_upstream *u)
 {
     if (u->is_dead) {
+        return;
+    }
+    if (u->link != NULL) {
+        lb_link_arm(u);
         return;
     }
     if (u->parked_fd >= 0) {
@@ -394,7 +420,8 @@ void lb_upstream_wait(struct lb_upstream *u, dur_t at_most)
 static void start_tls(struct lb_upstream *u)
 {
     struct lb_worker *w = u->worker;
-    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, &u->pool->session);
+    u->tls = lb_tls_dial(w->lb->registry.tls->targets, &w->tls_room, &u->fd, STR_NONE,
+                         &u->pool->session);
     lb_upstream_wait(u, LB_TLS_HANDSHAKE_TIMEOUT);
 }
 
@@ -454,7 +481,7 @@ static void on_upstream(struct ev_fd *fd, unsigned ready)
     struct lb_upstream *u = CONTAINER_OF(fd, struct lb_upstream, fd);
     struct lb_exchange *ex = u->exchange;
     if (ex == NULL) {
-        on_idle_event(u);
+        u->carries != NULL ? lb_link_event(u->carries, ready) : on_idle_event(u);
         return;
     }
     if (u->is_connecting) {
@@ -490,7 +517,7 @@ static void on_timer(struct ev_timer *t)
     struct lb_upstream *u = CONTAINER_OF(t, struct lb_upstream, timer);
     struct lb_exchange *ex = u->exchange;
     if (ex == NULL) {
-        lb_upstream_close(u);
+        u->carries != NULL ? lb_link_timeout(u->carries) : lb_upstream_close(u);
     } else if (u->is_connecting) {
         fail(u, u->tls == NULL ? LB_FAIL_CONNECT_TIMEOUT : LB_FAIL_TLS_TIMEOUT);
     } else if (ex->is_tunnel || lb_block_waiting(ex->client->back) > 0 || !ex->request.is_done) {

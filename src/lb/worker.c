@@ -7,6 +7,7 @@
 #include "lb/affinity.h"
 #include "lb/control.h"
 #include "lb/flow.h"
+#include "lb/h2.h"
 #include "lb/logs.h"
 #include "lb/tls_target.h"
 #include "regex/regex.h"
@@ -28,6 +29,7 @@ static void sweep(struct ev_defer *d)
         list_remove(&u->node);
         list_add_head(&w->free_upstreams, &u->node);
     }
+    lb_h2_sweep(w->h2);
     LIST_FOR (c, &w->dead_clients, struct lb_client, node) {
         list_remove(&c->node);
         list_add_head(&w->free_clients, &c->node);
@@ -119,11 +121,15 @@ static void adopt(struct lb_worker *w, struct lb_conf *conf)
 
 /* ---- stopping -------------------------------------------------------------------------------- */
 
-static void close_clients(struct lb_worker *w, bool all)
+static void close_clients(struct lb_worker *w, bool is_grace_over, bool all)
 {
     LIST_FOR (c, &w->clients, struct lb_client, node) {
+        if (c->h2 != NULL && !all) {
+            lb_h2_drain(c, is_grace_over);
+            continue;
+        }
         bool is_idle = c->exchange == NULL && c->ahead == NULL && c->state == LB_CLIENT_OPEN;
-        if (!is_idle && !all) {
+        if (!all && !(is_idle && is_grace_over)) {
             continue;
         }
         if (c->exchange != NULL) {
@@ -141,9 +147,7 @@ static void on_stop_tick(struct ev_timer *t)
     struct lb_worker *w = CONTAINER_OF(t, struct lb_worker, stop_timer);
     bool is_late = atomic_load(&w->lb->must_cut);
     bool is_grace_over = mono_since(ev_now(&w->loop), w->stop_began).us >= LB_STOP_IDLE_GRACE.us;
-    if (is_late || is_grace_over) {
-        close_clients(w, is_late);
-    }
+    close_clients(w, is_grace_over, is_late);
     if (is_late) {
         lb_flows_close(w);
     }
@@ -262,6 +266,9 @@ static void free_worker(struct lb_worker *w)
     mem_free(w->listenings);
     mem_free(w->scratch);
     mem_free(w->head_room);
+    if (w->h2 != NULL) {
+        lb_h2_shared_free(w->h2);
+    }
     mem_free(w->log_pen.line);
     lb_tls_room_fini(&w->tls_room);
     regex_scratch_free(w->regex_scratch);
@@ -321,6 +328,7 @@ enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint
     if (e == ERR_OK) {
         w->scratch = mem_alloc(LB_SCRATCH_BYTES);
         w->head_room = mem_alloc(LB_SCRATCH_BYTES);
+        w->h2 = lb_h2_shared_make();
         lb_tls_room_init(&w->tls_room, &w->blocks);
         w->regex_scratch = regex_scratch_new();
         e = start_thread(op, w);

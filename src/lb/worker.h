@@ -28,6 +28,10 @@
 
 struct lb_worker;
 struct lb_exchange;
+struct lb_h2;        /* h2.h: a client's connection that speaks HTTP/2 */
+struct lb_stream;    /* one of its streams */
+struct lb_link;      /* a connection to a target that speaks HTTP/2 */
+struct lb_h2_shared; /* of a worker */
 struct lb_tunnel;
 struct lb_udp_room;
 struct regex_scratch;
@@ -44,8 +48,9 @@ struct lb_pool {
     bool is_draining;    /* in that version */
     bool closes_tunnels; /* it drains, and its group lets no WebSocket run on */
     uint32_t idle_count;
-    struct list idle; /* of lb_upstream, most recently used first */
-    struct list busy; /* of lb_exchange */
+    struct list idle;  /* of lb_upstream, most recently used first */
+    struct list busy;  /* of lb_exchange */
+    struct list links; /* of lb_link */
     struct list flows;
     struct list udp_flows;
     uint32_t flow_count;   /* of both */
@@ -79,6 +84,26 @@ struct lb_upstream {
     bool is_connecting;
     bool is_reused;
     bool is_dead;
+    struct lb_link *carries; /* this is the socket of an HTTP/2 connection */
+    /* a stream of one; no socket of its own */
+    struct lb_link *link;
+    struct list sibling;
+    struct list news;
+    struct list drained;
+    struct lb_block *inbox;    /* head as text, then body */
+    struct lb_block *outbox;   /* body not framed yet */
+    struct lb_block *trailers; /* of the response */
+    uint32_t inbox_head_bytes; /* of the inbox that are heads */
+    int32_t stream_id;         /* 0: the request is not with nghttp2 yet */
+    uint64_t head_sent_at;     /* bytes of the connection in front of the request */
+    bool is_head_sent;
+    bool is_interim; /* the head that is coming is a 1xx */
+    bool has_head;
+    bool has_ended;
+    bool is_deferred; /* nghttp2 waits for bytes */
+    bool is_closed;   /* nghttp2 knows it no more */
+    bool is_refused;  /* the target has not worked on it */
+    bool is_lost;     /* ended before the response did */
 };
 
 /* ---- clients --------------------------------------------------------------------------------- */
@@ -98,6 +123,7 @@ enum lb_hold {
     LB_HOLD_SIGNS_IN, /* waits for the identity provider */
 };
 
+/* Its size is what an idle connection costs: docs/load-balancer.md. */
 struct lb_client {
     struct ev_fd fd;
     struct ev_timer timer;
@@ -112,19 +138,20 @@ struct lb_client {
     struct lb_block *back;  /* not sent yet */
     struct lb_tls *tls;     /* NULL: plain */
     mono_t accepted_at;
-    mono_t head_since; /* first byte of the head that is not complete */
     uint64_t listener_serial;
     uint32_t listener_index;
     uint32_t slot;
-    uint8_t state;
-    uint8_t hold; /* enum lb_hold */
-    bool must_linger;
-    bool is_source_counted; /* in lb->sources */
-    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
-    bool awaits_proxy;     /* its first bytes are a PROXY header */
-    bool is_ipv6;
-    uint8_t peer[16]; /* lb_addr_bytes */
+    struct lb_h2 *h2;         /* this is the socket of an HTTP/2 connection */
+    struct lb_stream *stream; /* this is a stream: no socket of its own */
+    uint8_t peer[16];         /* lb_addr_bytes */
     uint16_t peer_port;
+    uint8_t state : 4; /* enum lb_client_state */
+    uint8_t hold : 4;  /* enum lb_hold */
+    bool must_linger : 1;
+    bool is_source_counted : 1; /* in lb->sources */
+    bool awaits_proxy : 1;      /* its first bytes are a PROXY header */
+    bool is_ipv6 : 1;
+    uint32_t queued_bytes; /* sent and not acknowledged, when it was last looked while it is slow */
 };
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
@@ -162,6 +189,8 @@ struct lb_exchange {
     bool is_http10;
     bool is_websocket;
     bool is_tunnel;
+    bool is_grpc;
+    bool takes_trailers;   /* the client, in the response */
     bool wants_keep_alive; /* the client, and its request allows it */
     bool closes_target;    /* the request was ambiguous: its connection is used no more */
     bool may_send_more;    /* the client does not expect the connection to end with this */
@@ -244,6 +273,7 @@ struct lb_worker {
     struct ev_defer sweep;
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
+    struct lb_h2_shared *h2;
     struct lb_tls_room tls_room;
     mono_t shaken_turn; /* the turn that shaken_for is about */
     dur_t shaken_for;   /* spent on clients' handshakes */
@@ -278,6 +308,55 @@ static inline char *lb_read_at(const struct lb_worker *w)
     return w->scratch + LB_FRONT_BYTES;
 }
 
+/* ---- HTTP/2 ---------------------------------------------------------------------------------- */
+
+/* h2_front.c: a connection of a client */
+/* The client spoke the preface where that is allowed: takes the connection over. */
+bool lb_h2_takes_over(struct lb_client *c, struct str bytes);
+/* From now on the connection speaks HTTP/2; its first bytes are the preface. */
+void lb_h2_begin(struct lb_client *c);
+void lb_h2_read(struct lb_client *c);
+/* What was kept for the client is sent. */
+void lb_h2_resume(struct lb_client *c);
+void lb_h2_timeout(struct lb_client *c);
+/* Ends all streams; the connection is left to be closed. status: for the counters, as
+ * lb_exchange_abort. */
+void lb_h2_close(struct lb_client *c, unsigned status);
+/* We stop: GOAWAY, first without and then with the last stream. */
+void lb_h2_drain(struct lb_client *c, bool is_grace_over);
+
+/* h2_stream.c: one of its streams, as client.c does it for a connection. Bytes that are sent are
+ * the text of a head and then a raw body; those that are read are a raw body. */
+ssize_t lb_stream_read(struct lb_stream *s, char *at, size_t room);
+bool lb_stream_send(struct lb_stream *s, struct str bytes);
+/* The head of a response that may have ended with it. */
+bool lb_stream_answer(struct lb_stream *s, struct str head, struct str body);
+/* Lines that come behind the body. */
+void lb_stream_add_trailers(struct lb_stream *s, struct str text);
+void lb_stream_arm(struct lb_stream *s);
+/* A request that was held may go on. */
+void lb_stream_resume(struct lb_stream *s);
+void lb_stream_finish(struct lb_stream *s);
+void lb_stream_close(struct lb_stream *s);
+/* The end of the client's stream is the end of the request's body, and it is here. */
+bool lb_stream_ends_body(const struct lb_exchange *ex);
+/* Then: what remains to be sent of the body, static or in `room` (as for lb_trailers_tail). */
+struct str lb_stream_end_body(struct lb_exchange *ex, char *room);
+
+/* h2_back.c: a connection to a target, and its streams as upstream.c does it for connections */
+bool lb_link_open(struct lb_exchange *ex, bool is_fresh);
+void lb_link_close_stream(struct lb_upstream *u);
+ssize_t lb_link_read(struct lb_upstream *u, char *at, size_t room);
+ssize_t lb_link_write(struct lb_upstream *u, struct str bytes);
+/* The request has got longer, or has ended. */
+void lb_link_resume(struct lb_upstream *u);
+void lb_link_arm(struct lb_upstream *u);
+bool lb_link_has_ended(const struct lb_upstream *u);
+struct lb_block *lb_link_take_trailers(struct lb_upstream *u);
+void lb_link_event(struct lb_link *l, unsigned ready);
+void lb_link_timeout(struct lb_link *l);
+/* Idle ones at once, the others with their last stream. */
+void lb_links_close(struct lb_pool *pool);
 /* How much of a body to read at once. */
 static inline size_t lb_read_room(const struct lb_worker *w)
 {
@@ -289,6 +368,9 @@ static inline size_t lb_read_room(const struct lb_worker *w)
 /* As recv(2) and send(2) of a socket that does not block: bytes, 0 at the end, or -1 with errno. */
 static inline ssize_t lb_client_read_now(struct lb_client *c, char *at, size_t room)
 {
+    if (c->stream != NULL) {
+        return lb_stream_read(c->stream, at, room);
+    }
     return c->tls == NULL ? recv(c->fd.fd, at, room, 0) : lb_tls_read(c->tls, at, room);
 }
 static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
@@ -298,10 +380,16 @@ static inline ssize_t lb_client_write_now(struct lb_client *c, struct str bytes)
 }
 static inline ssize_t lb_upstream_read_now(struct lb_upstream *u, char *at, size_t room)
 {
+    if (u->link != NULL) {
+        return lb_link_read(u, at, room);
+    }
     return u->tls == NULL ? recv(u->fd.fd, at, room, 0) : lb_tls_read(u->tls, at, room);
 }
 static inline ssize_t lb_upstream_write_now(struct lb_upstream *u, struct str bytes)
 {
+    if (u->link != NULL) {
+        return lb_link_write(u, bytes);
+    }
     return u->tls == NULL ? send(u->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL)
                           : lb_tls_write(u->tls, bytes);
 }
@@ -338,6 +426,16 @@ void lb_client_next(struct lb_client *c, bool may_stay);
 /* Everything that waits is sent, then it is closed; with linger when it may still be sending. */
 void lb_client_finish(struct lb_client *c, bool must_linger);
 void lb_client_close(struct lb_client *c);
+/* worker->request_head is H1_BAD, or is empty: counts, logs and answers. */
+void lb_client_refuse_head(struct lb_client *c, size_t received_bytes);
+void lb_client_refuse(struct lb_client *c, unsigned status, size_t received_bytes);
+/* As lb_client_wait, for the rest of a head. */
+void lb_client_wait_for_head(struct lb_client *c);
+/* So much waits for the client that its target is made to wait too. */
+static inline bool lb_client_is_behind(const struct lb_client *c)
+{
+    return lb_block_waiting(c->back) > (c->stream == NULL ? 0 : LB_H2_AHEAD_BYTES_MAX);
+}
 /* Before the close of a client that lacks nothing: TLS tells it so. */
 void lb_client_say_goodbye(struct lb_client *c);
 /* Bytes behind the request in work. False when there are too many. */
@@ -403,6 +501,11 @@ void lb_response_read(struct lb_exchange *ex);
  * to get at once (refused). */
 bool lb_upstream_open(struct lb_exchange *ex, bool is_fresh);
 void lb_tune_socket(int fd, const struct net_addr *addr);
+/* For h2_back.c: a connection that is being made, and an object without one. */
+struct lb_upstream *lb_upstream_dial(struct lb_worker *w, struct lb_pool *pool, uint32_t slot);
+struct lb_upstream *lb_upstream_take(struct lb_worker *w);
+/* Bytes that the target's kernel has acknowledged; UINT64_MAX where that cannot be known. */
+uint64_t lb_upstream_acked_bytes(const struct lb_upstream *u);
 /* The exchange does not need it any more. */
 void lb_upstream_release(struct lb_upstream *u, bool may_stay);
 void lb_upstream_close(struct lb_upstream *u);
@@ -445,6 +548,28 @@ void lb_watch_answer(struct lb_exchange *ex, bool is_fault);
 /* tunnel.c */
 void lb_tunnel_from_client(struct lb_exchange *ex);
 void lb_tunnel_from_target(struct lb_exchange *ex);
+
+/* replay.c */
+/* Bytes to reserve for a request whose head has head_len bytes and whose body has `here` so far. */
+size_t lb_replay_room(const struct h1_head *h, size_t head_len, size_t here);
+/* Puts more of a body behind its head. False: there is no room, or no need any more. */
+bool lb_replay_keep(struct lb_exchange *ex, struct str bytes);
+
+/* The client sends its body at less than LB_BODY_RATE_MIN. */
+bool lb_body_is_too_slow(const struct lb_exchange *ex);
+
+/* version.c */
+/* Content-Type: application/grpc, with or without a codec's name; not grpc-web. */
+bool lb_is_grpc(const struct h1_head *h);
+/* TE: trailers */
+bool lb_asks_for_trailers(const struct h1_head *h);
+/* False: 464. Source: ALB, protocol versions: an HTTP/1.1 client reaches HTTP/1.1 targets; an
+ * HTTP/2 client those and HTTP/2 ones, and gRPC ones by POST; gRPC asks for targets that speak
+ * HTTP/2. */
+bool lb_version_fits(const struct lb_client *c, const struct h1_head *h, const struct lb_group *g);
+/* How the body of a request comes from the client: a stream's is raw, and ends with it. */
+enum h1_framing lb_request_framing(const struct lb_client *c, const struct h1_head *h,
+                                   const struct lb_group *g);
 
 /* rewrite.c */
 enum lb_rewrite {

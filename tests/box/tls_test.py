@@ -82,7 +82,7 @@ def client_context(version=None, ciphers=None, alpn=None, certificate=None, leve
     return context
 
 
-def tls_connect(port, name="www.example.com", context=None, session=None, timeout_s=10):
+def tls_connect(port, name="www.example.com", context=None, session=None, timeout_s=30):
     s = socket.create_connection(("127.0.0.1", port), timeout_s)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Wire((context or client_context()).wrap_socket(s, server_hostname=name, session=session))
@@ -139,7 +139,7 @@ def the_name_chooses_the_certificate():
 
 
 @test
-def only_http_1_is_offered_until_there_is_more():
+def alpn_offers_http_2_unless_it_is_off():
     port = free_port()
     t = Target()
     with Box() as box:
@@ -664,6 +664,58 @@ def an_ocsp_response_is_stapled():
             box.publish(snapshot, wait=False)
             assert "OCSP" in box.wait("refused")
             box.version -= 1
+
+
+@test
+def redirects_and_new_keys_and_half_closed_clients():
+    """#{protocol} of an HTTPS listener; KeyUpdate in both directions (RFC 8446 4.6.3); a close_notify behind a request,
+    which is a client that left, as a half-closed plain one is."""
+    port = free_port()
+    t = Target()
+    redirect = {"type": "redirect", "statusCode": "HTTP_302", "path": "/new", "query": "p=#{protocol}"}
+    rules = [rule(1, redirect, {"field": "path-pattern", "values": ["/old"]}), rule(0, forward((0, 1)))]
+    with Box(1) as box:
+        box.publish({"listeners": [https(port, rules, [Certificate(["a.example.com"])])],
+                     "targetGroups": [group("blue", [target(t.port)])]})
+        wire = tls_connect(port)
+        wire.send(request("GET", "/old"))
+        head, _ = wire.read_response()
+        assert head.get("location") == f"https://example.com:{port}/new?p=HTTPS", head.fields
+        for command in (b"k\n", b"K\n"):  # our keys; ours and theirs
+            client = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3"],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            guard = threading.Timer(30, client.kill)
+            guard.start()
+            told = b""
+
+            def hear(words):
+                nonlocal told
+                while words not in told:
+                    part = os.read(client.stdout.fileno(), 65536)
+                    assert part, told[-300:]
+                    told += part
+
+            client.stdin.write(command)
+            client.stdin.flush()
+            hear(b"KEYUPDATE")  # what is written next is no part of the command
+            client.stdin.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            client.stdin.flush()
+            told += client.stdout.read()  # the server closes, then s_client shows what it has
+            assert b"HTTP/1.1 200 OK" in told, (command, told[-300:])
+            guard.cancel()
+            client.kill()
+            client.communicate()
+        for _ in range(3):
+            wire = tls_connect(port)
+            wire.send(request())
+            wire.socket.settimeout(5)
+            try:
+                wire.socket.unwrap()
+            except OSError:
+                pass
+        wire = tls_connect(port)
+        wire.send(request())
+        assert wire.read_response()[0].status == 200
 
 
 def handler_keeping(seen):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """authenticate-oidc (aws-semantics.md 2.3; codes 401, 500, 561 of 2.9): an identity provider of our own over HTTPS, a
 browser's way there and back, sessions, signed headers, and what is refused."""
-import base64, http.client, http.server, json, pathlib, re, shutil, ssl, tempfile, threading, time, urllib.parse, urllib.request
+import base64, http.client, http.server, json, pathlib, re, shutil, ssl, subprocess, tempfile, threading, time, urllib.parse, urllib.request
 
 from boto_test import refused
 from pki import Authority, openssl
@@ -68,6 +68,8 @@ class Idp:
     def tokens(self, form):
         if self.mode == "broken":
             return 503, b"{}"
+        if self.mode == "slow":
+            time.sleep(1)
         if self.mode == "nonsense":
             return 200, b"[1, 2"
         known = self.codes.pop(form.get("code"), None)
@@ -337,6 +339,77 @@ def test_what_cannot_be_is_refused(s):
         "UserPoolDomain": "a"}}, fixed("x"))
     plain = s.elb.create_listener(LoadBalancerArn=s.lb, Protocol="HTTP", Port=free_port(), DefaultActions=[fixed("open")])
     denied("InvalidLoadBalancerAction", oidc(s), fixed("x"), listener=plain["Listeners"][0]["ListenerArn"])
+
+
+def test_a_default_action_of_a_listener(s):
+    port = free_port()
+    certificates = s.elb.describe_listeners(ListenerArns=[s.listener])["Listeners"][0]["Certificates"]
+    made = s.elb.create_listener(LoadBalancerArn=s.lb, Protocol="HTTPS", Port=port, Certificates=certificates,
+                                 DefaultActions=[oidc(s), fixed("inside")])["Listeners"][0]
+    assert "ClientSecret" not in made["DefaultActions"][0]["AuthenticateOidcConfig"], made
+    browser = Browser(s)
+    browser.port, browser.host = port, f"{HOST}:{port}"
+    browser.site, browser.address, browser.idp = browser, s.address, s.idp
+    wait_until("the listener answers", lambda: browser.get("/")[0] == 302, 30)
+    assert browser.sign_in("/x")[0] == 302 and browser.get("/x")[2] == "inside"
+
+
+def test_a_session_ends_with_its_time(s):
+    rule(s, 6, "/short", oidc(s, SessionTimeout=2, SessionCookieName="Short"), fixed("short"))
+    browser = Browser(s)
+    wait_until("the rule is there", lambda: browser.get("/short")[0] == 302, 30)
+    assert browser.sign_in("/short")[0] == 302
+    wait_until("the session is over", lambda: browser.get("/short")[0] == 302, 30, 0.2)
+
+
+def test_many_users_wait_and_some_leave(s):
+    s.idp.mode = "slow"
+    browsers = [Browser(s) for _ in range(20)]
+    backs = [s.idp.approve(b.get("/shop")[1]) for b in browsers]
+    leaver = Browser(s)
+    back = s.idp.approve(leaver.get("/shop")[1])
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(s.address, s.port, context=context, timeout=30)
+    cookies = "; ".join(f"{k}={v}" for k, v in leaver.jar.items())
+    connection.request("GET", back[len(f"https://{s.host}"):], headers={"Host": s.host, "Cookie": cookies})
+    connection.close()
+    statuses = [None] * len(browsers)
+
+    def work(i):
+        statuses[i] = browsers[i].get(backs[i])[0]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(browsers))]
+    for thread in threads:
+        thread.start()
+    assert Browser(s).get("/")[2] == "open", "nobody else waits"
+    for thread in threads:
+        thread.join()
+    s.idp.mode = "well"
+    assert statuses == [302] * len(browsers), statuses
+    assert all(b.get("/deny")[0] == 200 for b in browsers)
+
+
+def test_a_browser_with_http2(s):
+    jar, body = s.folder / "jar", s.folder / "body"
+
+    def curl(url):
+        words = ["curl", "-sk", "--http2", "--connect-to", f"{s.host}:{s.address}:{s.port}", "-b", jar, "-c", jar, "-o", body,
+                 "-w", "%{http_version} %{http_code} %{redirect_url}", url]
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.split(" ", 2)
+
+    version, status, where = curl(f"https://{s.host}/shop?h2")
+    assert (version, status) == ("2", "302"), (version, status)
+    version, status, where = curl(s.idp.approve(where))
+    assert (version, status, where) == ("2", "302", f"https://{s.host}/shop?h2")
+    assert curl(where)[1] == "200" and json.loads(body.read_text())["x-amzn-oidc-identity"] == "user-1"
+
+
+def test_sign_ins_are_counted(s):
+    with urllib.request.urlopen(f"{s.engine.endpoint}/metrics", timeout=10) as answer:
+        lines = [line for line in answer.read().decode().splitlines() if "auth" in line.lower() and line[0] != "#"]
+    for word in ("success", "failure", "error"):
+        assert any(word in line.lower() and float(line.split()[-1]) > 0 for line in lines), (word, lines)
 
 
 def test_sessions_outlive_the_engine(s):

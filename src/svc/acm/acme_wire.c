@@ -153,7 +153,7 @@ static struct str said(struct op *op, struct str text)
     struct str copy = arena_str(&op->arena, str_slice(text, 0, TEXT_CHARS_MAX));
     for (size_t i = 0; i < copy.len; i++) {
         if ((unsigned char)copy.ptr[i] < ' ') {
-            ((char *)(uintptr_t)copy.ptr)[i] = ' ';
+            ((char *)mem_owned(copy.ptr))[i] = ' ';
         }
     }
     return copy;

@@ -53,4 +53,4 @@ struct order_step acm_order_decide(const struct engine_acm_order *order,
 
 /* Renewal begins when a third of the lifetime is left (the CA/Browser Forum's short lifetimes and
  * Let's Encrypt's advice alike). */
-wall_t acm_renewal_at(wall_t not_before, wall_t not_after);
+wall_t acm_renewal_at(wall_t from, wall_t until);

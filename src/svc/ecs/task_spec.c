@@ -33,8 +33,7 @@ static enum err add_secrets(struct op *op, struct ecs *ecs,
         enum err e = port->resolve(port->self, op, c->secrets.items[i].value_from, &value);
         if (e != ERR_OK) {
             op_note_prefix(op, "ResourceInitializationError: unable to pull secrets or registry "
-                               "auth: execution resource retrieval failed: unable to retrieve "
-                               "secret: ");
+                               "auth: execution resource retrieval failed: ");
             return e;
         }
         set_variable(op, env, c->secrets.items[i].name, present(value));
