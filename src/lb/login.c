@@ -8,7 +8,7 @@
 #include "crypt/hash.h"
 #include "lb/guard.h"
 
-#define TEXT_BYTES_MAX ((size_t)64 * 1024)
+#define TEXT_BYTES_MAX ((size_t)64 * 1024) /* an address with all its parameters */
 
 /* ---- configuration --------------------------------------------------------------------------- */
 
@@ -119,7 +119,7 @@ struct str lb_login_start_url(struct arena *a, const struct lb_login *login, str
     url_form_add(&out, STR("redirect_uri"),
                  arena_printf(a, "https://%.*s/oauth2/idpresponse", STR_ARG(host)));
     url_form_add(&out, STR("state"), state);
-    return arena_str(a, buf_str(&out));
+    return out.is_overflown ? STR_NONE : arena_str(a, buf_str(&out));
 }
 
 /* Source: ELBv2 guide, "User claims encoding and signature verification": with padding. */

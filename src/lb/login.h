@@ -26,7 +26,8 @@ enum err lb_login_or_guard_add(struct op *op, struct lb_conf *conf,
                                const struct lbconf_listener *listener,
                                const struct lbconf_action *in, struct lb_rule *rule) MUST_USE;
 
-/* The address that sends the user to the identity provider, and brings back `state`. */
+/* The address that sends the user to the identity provider, and brings back `state`; absent when it
+ * would be too long. */
 struct str lb_login_start_url(struct arena *a, const struct lb_login *login, struct str host,
                               struct str state);
 /* x-amzn-oidc-data: signed, with the padding that ALB leaves in. */

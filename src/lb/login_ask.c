@@ -73,6 +73,9 @@ static bool send_away(struct lb_client *c, const struct lb_login *login, struct 
                              "Secure; HttpOnly\r\n",
                              STR_ARG(nonce), (int)(LB_LOGIN_TIMEOUT.us / 1000000)),
     };
+    if (!str_is_set(w->login_reply.path)) {
+        return refuse(ret, 414);
+    }
     ret->reply = &w->login_reply;
     return true;
 }

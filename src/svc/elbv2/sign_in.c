@@ -162,14 +162,15 @@ static enum err check_params(
     if (params->count > PARAMS_MAX) {
         return bad_action(op, "Up to '%d' extra parameters can be specified", PARAMS_MAX);
     }
+    size_t chars = 0;
     for (size_t i = 0; i < params->count; i++) {
         struct str key = params->items[i].key;
         bool is_own = false;
+        chars += key.len + params->items[i].value.len;
         for (size_t k = 0; k < ARRAY_COUNT(own); k++) {
             is_own = is_own || str_equal(own[k], key);
         }
-        if (is_own || key.len == 0 || key.len > TEXT_CHARS_MAX ||
-            params->items[i].value.len > TEXT_CHARS_MAX) {
+        if (is_own || key.len == 0 || chars > TEXT_CHARS_MAX) {
             return bad_action(op, "The extra parameter '%.*s' cannot be specified", STR_ARG(key));
         }
     }
