@@ -59,6 +59,12 @@ static void publish(void *self, const struct lbconf_snapshot *snapshot)
     plane_send(&role->lb, PLANE_SNAPSHOT, &shape_lbconf_snapshot, snapshot);
 }
 
+static void answer_sign_in(void *self, const struct lbconf_sign_in_answer *message)
+{
+    struct control_role *role = self;
+    plane_send(&role->lb, PLANE_SIGNED_IN, &shape_lbconf_sign_in_answer, message);
+}
+
 static void on_lb_message(struct proc_channel *ch, struct proc_message *m)
 {
     struct control_role *role = CONTAINER_OF(ch, struct control_role, lb);
@@ -70,6 +76,7 @@ static void on_lb_message(struct proc_channel *ch, struct proc_message *m)
         struct lbconf_health health;
         struct lbconf_drained drained;
         struct lbconf_listen_failed failed;
+        struct lbconf_sign_in_question sign_in;
     } u;
     switch ((enum plane_message)m->type) {
     case PLANE_PUBLISHED:
@@ -101,7 +108,13 @@ static void on_lb_message(struct proc_channel *ch, struct proc_message *m)
     case PLANE_TOLD_ALL:
         begin(role);
         break;
+    case PLANE_SIGN_IN:
+        if (plane_read(&op, m, &shape_lbconf_sign_in_question, &u.sign_in)) {
+            elbv2_heard_sign_in(elbv2, &u.sign_in);
+        }
+        break;
     case PLANE_SNAPSHOT:
+    case PLANE_SIGNED_IN:
         break;
     }
 }
@@ -209,6 +222,7 @@ static enum err set_up(struct op *op, struct control_role *role, const struct ro
     TRY(lbstats_map(op, how->counters_fd, &role->stats));
     role->engine.publish = publish;
     role->engine.publish_self = role;
+    role->engine.signed_in = answer_sign_in;
     TRY(engine_open(op, &role->engine, &role->loop, &role->options, role->stats));
     role->is_open = true;
     TRY(proc_channel_open(&role->loop, &role->sup, how->channel_fd, on_sup_message, on_sup_closed));

@@ -56,6 +56,12 @@ static void publish(void *self, const struct lbconf_snapshot *snapshot)
     e->publish(e->publish_self, snapshot);
 }
 
+static void answer_sign_in(void *self, const struct lbconf_sign_in_answer *message)
+{
+    struct engine *e = self;
+    e->signed_in(e->publish_self, message);
+}
+
 static void on_elbv2_due(struct ev_timer *t)
 {
     struct engine *e = CONTAINER_OF(t, struct engine, elbv2_timer);
@@ -290,6 +296,16 @@ static enum err find_key(void *self, struct op *op, struct str access_key_id,
 static bool take_other(void *self, struct httpio_exchange *x)
 {
     const struct engine *e = self;
+    const struct str folder = STR("/_hitless/public-keys/");
+    if (str_starts_with(x->path, folder) && STR_IS(x->method, "GET")) {
+        struct str pem = elbv2_public_key(e->elbv2, str_from(x->path, folder.len));
+        bool is_there = str_is_set(pem);
+        httpio_answer(x, &(struct httpio_answer){
+                             .status = is_there ? 200 : 404,
+                             .content_type = STR("text/plain; charset=utf-8"),
+                             .body = is_there ? pem : STR("There is no key with this id.\n")});
+        return true;
+    }
     return e->stats != NULL && metrics_take(x, e->stats, e->options->state);
 }
 
@@ -359,11 +375,12 @@ static enum err open_balancer(struct op *op, struct engine *e)
         .lb_address = e->options->lb_address,
         .hosts_path = may_write_names ? "/etc/hosts" : NULL,
         .hosts_mark = state_mark(e),
-        .host = {.self = e, .publish = publish, .wake = wake_elbv2},
+        .host = {.self = e, .publish = publish, .wake = wake_elbv2, .signed_in = answer_sign_in},
         .certificates = acm_port_certificates(e->acm),
         .web = e->web,
         .wakes = e->port_wakes,
     };
+    TRY(envelope_key_load(op, e->options->state, &options.key));
     TRY(elbv2_start(op, &options, &e->elbv2));
     e->port_elb = elbv2_port(e->elbv2);
     e->port_users = elbv2_certificate_users(e->elbv2);

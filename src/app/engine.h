@@ -52,6 +52,7 @@ struct engine {
     struct api api;
     bool is_stopping;
     void (*publish)(void *self, const struct lbconf_snapshot *snapshot);
+    void (*signed_in)(void *self, const struct lbconf_sign_in_answer *message);
     void *publish_self;
     void (*on_tasks_over)(struct engine *e);
 };

@@ -126,6 +126,18 @@ static void tell_drained(void *self, struct str group_arn, struct str host, uint
     plane_send(&role->control, PLANE_DRAINED, &shape_lbconf_drained, &message);
 }
 
+/* Without control the user gets an answer at once. */
+static void tell_sign_in(void *self, const struct lbconf_sign_in_question *message)
+{
+    struct lb_role *role = self;
+    struct lbconf_sign_in_answer failed = {.id = message->id, .status = OPT_I32(500)};
+    if (proc_channel_is_open(&role->control)) {
+        plane_send(&role->control, PLANE_SIGN_IN, &shape_lbconf_sign_in_question, message);
+    } else {
+        lb_signed_in(role->lb, &failed);
+    }
+}
+
 static void tell_unlistened(void *self, const struct net_addr *addr)
 {
     struct lb_role *role = self;
@@ -153,6 +165,7 @@ static void wipe_keys(const struct lbconf_snapshot *snapshot, const struct proc_
             explicit_bzero(mem_owned(key.ptr), key.len);
         }
     }
+    explicit_bzero(mem_owned(snapshot->sign_in_key_pem.ptr), snapshot->sign_in_key_pem.len);
     explicit_bzero(mem_owned(m->payload.ptr), m->payload.len);
 }
 
@@ -179,11 +192,24 @@ static void hear_snapshot(struct lb_role *role, const struct proc_message *m)
     }
 }
 
+static void hear_signed_in(struct lb_role *role, const struct proc_message *m)
+{
+    auto_op struct op op;
+    op_init(&op);
+    struct lbconf_sign_in_answer message;
+    if (plane_read(&op, m, &shape_lbconf_sign_in_answer, &message)) {
+        lb_signed_in(role->lb, &message);
+    }
+    explicit_bzero(mem_owned(m->payload.ptr), m->payload.len); /* tokens */
+}
+
 static void on_control_message(struct proc_channel *ch, struct proc_message *m)
 {
     struct lb_role *role = CONTAINER_OF(ch, struct lb_role, control);
     if (m->type == PLANE_SNAPSHOT) {
         hear_snapshot(role, m);
+    } else if (m->type == PLANE_SIGNED_IN) {
+        hear_signed_in(role, m);
     }
 }
 
@@ -248,6 +274,7 @@ static enum err set_up(struct op *op, struct lb_role *role, const struct role_st
                                       .published = tell_published,
                                       .health = tell_health,
                                       .drained = tell_drained,
+                                      .sign_in = tell_sign_in,
                                       .listen_failed = tell_listen_failed,
                                       .unlistened = tell_unlistened,
                                       .stopped = on_stopped};

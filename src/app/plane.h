@@ -9,12 +9,14 @@
 enum plane_message {
     /* control -> lb */
     PLANE_SNAPSHOT = 1, /* lbconf_snapshot */
+    PLANE_SIGNED_IN,    /* lbconf_sign_in_answer */
     /* lb -> control */
     PLANE_PUBLISHED,     /* lbconf_published */
     PLANE_HEALTH,        /* lbconf_health */
     PLANE_DRAINED,       /* lbconf_drained */
     PLANE_LISTEN_FAILED, /* lbconf_listen_failed */
     PLANE_TOLD_ALL, /* no payload: a control that has just come knows every target's health now */
+    PLANE_SIGN_IN,  /* lbconf_sign_in_question */
     PLANE_REFUSED,  /* lbconf_listen_failed without a listener: a snapshot that lb could not take */
 };
 

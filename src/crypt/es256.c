@@ -9,6 +9,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 
 #define POINT_BYTES 32
 
@@ -58,6 +59,22 @@ struct str es256_jwk(struct arena *a, struct str key_pem)
     struct str y = coordinate(a, key, OSSL_PKEY_PARAM_EC_PUB_Y);
     return arena_printf(a, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%.*s\",\"y\":\"%.*s\"}",
                         STR_ARG(x), STR_ARG(y));
+}
+
+static void free_bio(BIO **b)
+{
+    BIO_free(*b);
+}
+
+struct str es256_public_pem(struct arena *a, struct str key_pem)
+{
+    AUTO(cert_free_key) EVP_PKEY *key = cert_key_of(key_pem);
+    AUTO(free_bio) BIO *out = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    CHECK(key != NULL && out != NULL && PEM_write_bio_PUBKEY(out, key) == 1);
+    long len = BIO_get_mem_data(out, &text);
+    CHECK(len > 0);
+    return arena_str(a, str_make(text, (size_t)len));
 }
 
 struct str es256_thumbprint(struct arena *a, struct str key_pem)

@@ -11,5 +11,7 @@ struct str es256_sign(struct arena *a, struct str key_pem, struct str text);
 /* The public key as a JSON Web Key in the form that a thumbprint is made of (RFC 7638): members in
  * order, no blanks. */
 struct str es256_jwk(struct arena *a, struct str key_pem);
+/* The public key as PEM ("BEGIN PUBLIC KEY"). */
+struct str es256_public_pem(struct arena *a, struct str key_pem);
 /* base64url of the JWK's SHA-256. */
 struct str es256_thumbprint(struct arena *a, struct str key_pem);

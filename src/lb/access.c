@@ -235,9 +235,12 @@ static void put_part(struct pen *p, const struct request_facts *f)
 
 static struct str actions_of(const struct lb_rule *rule)
 {
-    static const char *const texts[] = {
-        [LB_FORWARD] = "forward", [LB_REDIRECT] = "redirect", [LB_FIXED] = "fixed-response"};
-    return rule == NULL ? STR("") : str_of(texts[rule->action.type]);
+    static const char *const texts[][2] = {
+        [LB_FORWARD] = {"forward", "authenticate,forward"},
+        [LB_REDIRECT] = {"redirect", "authenticate,redirect"},
+        [LB_FIXED] = {"fixed-response", "authenticate,fixed-response"},
+    };
+    return rule == NULL ? STR("") : str_of(texts[rule->action.type][rule->login != NULL]);
 }
 
 void lb_access_begin(struct lb_exchange *ex, const struct lb_rule *rule)

@@ -19,7 +19,7 @@ static bool next_cookie(struct str *rest, struct str *ret_name, struct str *ret_
     return false;
 }
 
-static struct str find_cookie(const struct h1_head *h, struct str want)
+struct str lb_find_cookie(const struct h1_head *h, struct str want)
 {
     for (size_t i = 0; h1_has(h, H1_COOKIE) && i < h->field_count; i++) {
         if (h->fields[i].name != H1_COOKIE) {
@@ -123,7 +123,7 @@ static struct str cohort_id(const struct h1_head *h, const struct lb_cohort *coh
     struct str id = STR_NONE;
     size_t at = 0;
     if (cohort->is_cookie) {
-        return find_cookie(h, cohort->name);
+        return lb_find_cookie(h, cohort->name);
     }
     return h1_find_next(h, cohort->name, &at, &id) ? id : STR_NONE;
 }
@@ -199,7 +199,7 @@ static void choose_target(struct lb_worker *w, const struct lb_group *g, const s
     } else if (g->stick == LB_STICK_APP) {
         ret->is_chromium = is_chromium(h);
         (void)lb_cookie_read(&w->cookies, LB_COOKIE_APP, o->app, now_ms, &ret->targets);
-        if (str_is_set(find_cookie(h, g->app_cookie))) {
+        if (str_is_set(lb_find_cookie(h, g->app_cookie))) {
             ret->wanted = kept_target(w, g, &ret->targets);
             ret->has_session = ret->wanted != NULL;
         }
@@ -260,6 +260,13 @@ struct lb_group *lb_affinity_choose(struct lb_worker *w, const struct lb_rule *r
     choose_target(w, g, &o, now_ms, affinity);
     affinity->is_new = is_new || (g->stick != LB_STICK_NONE && affinity->wanted == NULL);
     return g;
+}
+
+struct lb_group *lb_group_choose(struct lb_worker *w, const struct lb_rule *rule,
+                                 struct lb_affinity **ret_affinity)
+{
+    return rule->action.has_affinity ? lb_affinity_choose(w, rule, ret_affinity)
+                                     : weighted_group(w, rule);
 }
 
 /* ---- the response ---------------------------------------------------------------------------- */

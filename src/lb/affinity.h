@@ -30,6 +30,11 @@ struct lb_affinities {
  * then. The head is worker->request_head. */
 struct lb_group *lb_affinity_choose(struct lb_worker *w, const struct lb_rule *rule,
                                     struct lb_affinity **ret_affinity);
+/* Where the rule's forward action sends the request in hand; NULL for nowhere. */
+struct lb_group *lb_group_choose(struct lb_worker *w, const struct lb_rule *rule,
+                                 struct lb_affinity **ret_affinity);
+/* The first cookie of that name; absent without one. */
+struct str lb_find_cookie(const struct h1_head *h, struct str want);
 /* NULL is fine. */
 void lb_affinity_give(struct lb_worker *w, struct lb_affinity *a);
 /* All of them, when the worker ends. */

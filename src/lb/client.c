@@ -163,6 +163,9 @@ void lb_client_close(struct lb_client *c)
     if (c->hold == LB_HOLD_WAITS) {
         lb_gate_leave(c);
     }
+    if (c->sign_in != NULL) {
+        lb_sign_in_leave(c);
+    }
     ev_fd_close(&c->fd);
     ev_timer_stop(&c->timer);
     ev_defer_cancel(&c->resume);
@@ -322,7 +325,7 @@ static bool wants_read(const struct lb_client *c)
     }
     const struct lb_exchange *ex = c->exchange;
     if (ex == NULL) {
-        return c->h2 != NULL || (c->back == NULL && c->hold != LB_HOLD_WAITS) ||
+        return c->h2 != NULL || (c->back == NULL && !lb_client_is_held(c)) ||
                c->state == LB_CLIENT_LINGER;
     }
     if (ex->is_tunnel || !ex->request.is_done) {
@@ -348,7 +351,7 @@ void lb_client_arm(struct lb_client *c)
         wanted |= EV_WRITE;
     }
     /* While bytes wait to be read, the end of the stream behind them says nothing yet. */
-    if ((wanted & EV_READ) != 0 || c->hold == LB_HOLD_WAITS ||
+    if ((wanted & EV_READ) != 0 || lb_client_is_held(c) ||
         (c->exchange != NULL && c->exchange->request.is_done)) {
         wanted |= EV_PEER_CLOSED;
     }
@@ -405,7 +408,7 @@ static void take_requests(struct lb_client *c, char *bytes, size_t count)
     struct lb_worker *w = c->worker;
     size_t left = LB_PIPELINE_TURN_MAX;
     while (count > 0 && c->exchange == NULL && c->state == LB_CLIENT_OPEN && c->back == NULL &&
-           c->hold != LB_HOLD_WAITS) {
+           !lb_client_is_held(c)) {
         if (left-- == 0) {
             ev_defer(&w->loop, &c->resume, resume); /* others come first */
             break;
@@ -598,7 +601,7 @@ static void on_readable(struct lb_client *c)
 static bool waits_for_us(const struct lb_client *c)
 {
     const struct lb_exchange *ex = c->exchange;
-    return ex == NULL ? c->hold == LB_HOLD_WAITS : ex->request.is_done && !ex->is_tunnel;
+    return ex == NULL ? lb_client_is_held(c) : ex->request.is_done && !ex->is_tunnel;
 }
 
 static void on_client(struct ev_fd *fd, unsigned ready)
@@ -660,6 +663,8 @@ static void on_timer(struct ev_timer *t)
         lb_exchange_too_slow(ex);
     } else if (c->hold == LB_HOLD_WAITS) {
         lb_gate_expire(c);
+    } else if (c->hold == LB_HOLD_SIGNS_IN) {
+        lb_sign_in_expire(c);
     } else if (ex == NULL && c->ahead != NULL && !c->awaits_proxy) {
         h1_head_init(&c->worker->request_head);
         lb_client_refuse(c, 408, lb_block_waiting(c->ahead));

@@ -23,6 +23,7 @@ struct lbstats;
 struct lb_tls_site;
 struct regex;
 struct lb_rule_index;
+struct lb_login;
 struct lb_regex_use;
 struct lb_cidr_set;
 
@@ -172,7 +173,9 @@ struct lb_condition {
     size_t regex_count;
 };
 
-enum lb_action_type { LB_FORWARD, LB_REDIRECT, LB_FIXED };
+/* LB_SIGN_IN: no action of a rule but an answer of login.h: path is a whole URL, body has the lines
+ * of its cookies. */
+enum lb_action_type { LB_FORWARD, LB_REDIRECT, LB_FIXED, LB_SIGN_IN };
 
 struct lb_weight {
     struct lb_group *group;
@@ -225,6 +228,7 @@ struct lb_rule {
     struct lb_condition *conditions;
     size_t condition_count;
     struct lb_guard *guard; /* NULL: none */
+    struct lb_login *login; /* authenticate-oidc; NULL: none */
     struct lb_action action;
     bool has_transforms;
     struct lb_transform host_transform;
@@ -292,7 +296,8 @@ struct lb_listener {
     dur_t client_keep_alive;
     enum lb_xff xff;
     enum lb_desync desync;
-    bool is_secure; /* clients come by TLS */
+    bool has_logins; /* some rule has one */
+    bool is_secure;  /* clients come by TLS */
     bool has_xff_port;
     bool keeps_host;
     bool drops_invalid;
@@ -315,6 +320,10 @@ struct lb_conf {
     uint64_t version;
     struct seal_key cookie_key;
     struct siphash_key cohort_key; /* made of it */
+    struct seal_key state_key;     /* likewise, of sign-ins under way */
+    struct seal_key session_key;   /* likewise, of users who signed in */
+    struct str sign_in_key_pem;
+    struct str sign_in_key_id;
     struct lb_listener *listeners;
     size_t listener_count;
     struct lb_group *groups;

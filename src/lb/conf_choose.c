@@ -31,6 +31,12 @@ enum err lb_conf_read_key(struct op *op, const struct lb_registry *registry,
     struct sha256 hash = hmac_sha256_of(key, STR("hitless cohort"));
     memcpy(&conf->cohort_key.k0, hash.bytes, sizeof(uint64_t));
     memcpy(&conf->cohort_key.k1, hash.bytes + sizeof(uint64_t), sizeof(uint64_t));
+    hash = hmac_sha256_of(key, STR("hitless sign-in under way"));
+    memcpy(conf->state_key.bytes, hash.bytes, SEAL_KEY_BYTES);
+    hash = hmac_sha256_of(key, STR("hitless sign-in session"));
+    memcpy(conf->session_key.bytes, hash.bytes, SEAL_KEY_BYTES);
+    conf->sign_in_key_pem = arena_str(&conf->arena, in->sign_in_key_pem);
+    conf->sign_in_key_id = arena_str(&conf->arena, in->sign_in_key_id);
     return ERR_OK;
 }
 

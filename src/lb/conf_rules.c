@@ -1,7 +1,7 @@
 /* The rules of a listener, from a snapshot's form to that of the workers. */
 
 #include "lb/conf_build.h"
-#include "lb/guard.h"
+#include "lb/login.h"
 #include "lb/registry.h"
 #include "lb/rule.h"
 
@@ -175,7 +175,7 @@ static enum err read_rule(struct lb_build *b, const struct lbconf_listener *list
                        in->actions.count, LB_ACTIONS_MAX);
     }
     for (size_t i = in->actions.count - 1; i > 0; i--) {
-        TRY(lb_guard_add(b->op, b->arena, &in->actions.items[i - 1], &rule->guard));
+        TRY(lb_login_or_guard_add(b->op, b->conf, listener, &in->actions.items[i - 1], rule));
     }
     rule->conditions = ARENA_ARRAY(b->arena, struct lb_condition, in->conditions.count);
     rule->condition_count = in->conditions.count;
@@ -217,6 +217,7 @@ enum err lb_rules_read(struct lb_build *b, const struct lbconf_listener *in, str
     l->rule_count = in->rules.count;
     for (size_t i = 0; i < in->rules.count; i++) {
         TRY(read_rule(b, in, &in->rules.items[i], &l->rules[i]));
+        l->has_logins |= l->rules[i].login != NULL;
     }
     sort_rules(l->rules, l->rule_count);
     return ERR_OK;

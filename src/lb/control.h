@@ -24,6 +24,7 @@ struct lb {
     uint64_t published_version;     /* by which all workers route, as reported */
     size_t probes_open;
     struct lb_sources *sources;
+    struct lb_mailbox sign_ins; /* from workers */
     atomic_bool is_stopping;
     atomic_bool must_cut; /* the time for stopping is over */
     bool is_stopped;

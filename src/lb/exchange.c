@@ -7,6 +7,7 @@
 #include "lb/challenge.h"
 #include "lb/control.h"
 #include "lb/guard.h"
+#include "lb/login.h"
 #include "lb/rule.h"
 #include "lb/tunnel.h"
 
@@ -583,6 +584,8 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
     if (a == NULL) {
         lb_count_own(c, NULL, status);
         lb_reply_error(c, status, is_head, closes);
+    } else if (a->type == LB_SIGN_IN) {
+        lb_reply_sign_in(c, a, is_head, closes);
     } else if (a->type == LB_FIXED) {
         lb_reply_fixed(c, a, is_head, closes);
     } else {
@@ -592,26 +595,6 @@ static size_t answer(struct lb_client *c, const struct lb_listener *l, const str
         lb_client_wait(c);
     }
     return h->head_bytes + used;
-}
-
-/* Where the action sends this request; NULL for nowhere. */
-static struct lb_group *choose_group(struct lb_worker *w, const struct lb_rule *rule,
-                                     struct lb_affinity **ret_affinity)
-{
-    const struct lb_action *a = &rule->action;
-    if (a->has_affinity) {
-        return lb_affinity_choose(w, rule, ret_affinity);
-    }
-    if (a->weight_count == 1) {
-        return a->weights[0].weight > 0 ? a->weights[0].group : NULL;
-    }
-    if (a->weight_sum == 0) {
-        return NULL;
-    }
-    return a
-        ->weights[lb_split_pick(&w->splits[rule->index], rule, w->id,
-                                (uint32_t)w->lb->worker_count)]
-        .group;
 }
 
 /* A forward to a group, and what ties the client to it. */
@@ -743,6 +726,10 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
         lb_count_one(w, c->slot, LBSTATS_NON_COMPLIANT);
     }
     w->log_pen.rule = NULL;
+    struct lb_login_says says = {0};
+    if (c->sign_in != NULL && lb_sign_in_answer(c, &says)) {
+        return answer(c, l, says.reply, says.status, bytes, count);
+    }
     unsigned status = refusal(h, l);
     if (status != 0) {
         return answer(c, l, NULL, status, bytes, count);
@@ -770,6 +757,9 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     const struct lb_rule *rule = lb_rule_find(l, &facts);
     lb_count_rules(c, l, rule);
     w->log_pen.rule = rule;
+    if (l->has_logins && lb_login_ask(c, l, rule, &says)) {
+        return says.holds ? 0 : answer(c, l, says.reply, says.status, bytes, count);
+    }
     if (rule != NULL && rule->guard != NULL) {
         status = lb_guard_ask(rule->guard, h);
         if (status != 0) {
@@ -781,7 +771,7 @@ size_t lb_exchange_begin(struct lb_client *c, char *bytes, size_t count)
     }
     struct route route = {.action = rule == NULL ? NULL : &rule->action};
     if (rule != NULL) {
-        route.group = choose_group(w, rule, &route.affinity);
+        route.group = lb_group_choose(w, rule, &route.affinity);
     }
     if (route.group == NULL || route.group->usable_count == 0) {
         lb_affinity_give(w, route.affinity);

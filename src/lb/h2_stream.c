@@ -55,6 +55,9 @@ void lb_stream_bury(struct lb_stream *s)
     if (c->hold == LB_HOLD_WAITS) {
         lb_gate_leave(c);
     }
+    if (c->sign_in != NULL) {
+        lb_sign_in_leave(c);
+    }
     size_t untaken = lb_block_waiting(s->inbox);
     if (untaken > s->inbox_head_bytes) {
         (void)nghttp2_session_consume_connection(h2->session, untaken - s->inbox_head_bytes);
@@ -154,8 +157,8 @@ static void begin(struct lb_stream *s)
         lb_client_refuse(c, 400, count); /* a head that is complete for us and not for the parser */
     }
     s->is_beginning = false;
-    if (c->hold == LB_HOLD_WAITS) {
-        s->has_begun = false; /* the listener pauses: all of it stays here */
+    if (lb_client_is_held(c)) {
+        s->has_begun = false; /* the listener pauses, or it signs in: all of it stays here */
     } else if (c->state != LB_CLIENT_DEAD) {
         drop_inbox(s);
     }
@@ -170,7 +173,7 @@ static bool has_body(const struct lb_stream *s)
 
 void lb_stream_work(struct lb_stream *s)
 {
-    if (!s->has_head || s->client.hold == LB_HOLD_WAITS) {
+    if (!s->has_head || lb_client_is_held(&s->client)) {
         return;
     }
     if (!s->has_begun) {

@@ -156,6 +156,7 @@ static void on_wake(struct ev_wake *wake)
     struct lb *lb = CONTAINER_OF(wake, struct lb, wake);
     see_versions(lb);
     lb_drains_check(lb);
+    lb_sign_ins_tell(lb);
     lb_watch_eject(lb);
     free_older(lb);
     see_ends(lb);
@@ -394,6 +395,7 @@ enum err lb_create(struct op *op, struct ev_loop *loop, const struct lb_options 
     lb->options = *options;
     lb_registry_init(&lb->registry, count);
     lb->sources = lb_sources_new();
+    lb_mailbox_init(&lb->sign_ins);
     lb_tls_room_init(&lb->tls_room, &lb->blocks);
     enum err e = ev_wake_open(op, loop, &lb->wake, on_wake);
     if (e != ERR_OK) {
@@ -462,6 +464,7 @@ void lb_free(struct lb *lb)
     lb_registry_fini(&lb->registry);
     lb_logs_close(lb->logs);
     mem_free(lb->sources);
+    lb_mailbox_fini(&lb->sign_ins);
     lb_tls_room_fini(&lb->tls_room);
     lb_blocks_fini(&lb->blocks);
     mem_free(lb);

@@ -34,6 +34,8 @@ enum err lb_publish(struct op *op, struct lb *lb, const struct lbconf_snapshot *
 /* Answers an ERR_AGAIN of the listen function: one socket, or several of datagrams that share the
  * port. The descriptors belong to lb now; when the listener is gone meanwhile they are closed. */
 void lb_listener_give(struct lb *lb, struct str listener_arn, const int *fds, size_t count);
+/* Control exchanged the code of a user who came back: answers report->sign_in. */
+void lb_signed_in(struct lb *lb, const struct lbconf_sign_in_answer *message);
 /* The state of all targets, as if each had changed; for an owner that has just come. */
 void lb_report_all(struct lb *lb);
 /* Accepts nothing more, lets requests finish with `Connection: close`, and calls report->stopped

@@ -163,6 +163,15 @@
 #define LB_ANOMALY_QUIET_MAX       6         /* windows with few answers, then it is forgotten */
 #define LB_STICKY_SECONDS_MAX      604800    /* ALB */
 #define LB_COOKIE_NAME_MAX         256       /* ALB: of the application's cookie */
+#define LB_LOGIN_TIMEOUT           DUR_S(15 * 60) /* ALB: to sign in at the identity provider */
+#define LB_SIGN_IN_TIMEOUT         DUR_S(25)      /* for control to exchange a code */
+#define LB_SIGN_INS_MAX            1000           /* of one worker, that wait for control */
+#define LB_LOGIN_URL_BYTES_MAX     4096           /* that a user is sent back to */
+#define LB_LOGIN_PARAMS_MAX        10             /* ALB */
+#define LB_SESSION_SHARDS_MAX      4              /* ALB: cookies of 4K */
+#define LB_SESSION_SHARD_CHARS     ((size_t)3800)
+#define LB_IDENTITIES_KNOWN        64  /* sessions that a worker need not open again */
+#define LB_IDENTITY_SECONDS        120 /* for which a signed x-amzn-oidc-data is good */
 #define LB_OUTLIER_RUN_DEFAULT     5
 #define LB_OUTLIER_EJECT_DEFAULT_S 30
 #define LB_OUTLIER_PERCENT_DEFAULT 50

@@ -219,3 +219,20 @@ void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const s
               !is_head);
     send_reply(c, &out, closes);
 }
+
+/* ---- sign-in --------------------------------------------------------------------------------- */
+
+void lb_reply_sign_in(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes)
+{
+    char page_room[512];
+    struct h1_writer out;
+    lb_count_own(c, NULL, 302);
+    write_start(c, &out, 302);
+    h1_write_field(&out, STR("Location"), a->path);
+    h1_write_raw(&out, a->body);
+    if (c->worker->log_pen.pending != NULL) {
+        c->worker->log_pen.pending->redirect_url = a->path;
+    }
+    write_end(&out, STR("text/html"), page(302, page_room, sizeof(page_room)), closes, !is_head);
+    send_reply(c, &out, closes);
+}

@@ -1,11 +1,14 @@
 #pragma once
-/* What the data plane tells its owner; all calls come on the owner's loop. No member may be NULL.
+/* What the data plane tells its owner; all calls come on the owner's loop. No member may be NULL
+ * but where it says so.
  */
 
 #include "base/op.h"
 #include "net/addr.h"
 
 #include <stdint.h>
+
+struct lbconf_sign_in_question;
 
 struct lb_health_row {
     struct str group_arn;
@@ -28,6 +31,9 @@ struct lb_report {
     /* A draining target has nothing in flight any more in any worker, or its delay is over. Once
      * for each drain. */
     void (*drained)(void *self, struct str group_arn, struct str host, uint16_t port);
+    /* A user came back from the identity provider and waits: answered with lb_signed_in, or its
+     * time runs out. NULL: nobody can sign in. */
+    void (*sign_in)(void *self, const struct lbconf_sign_in_question *message);
     void (*listen_failed)(void *self, struct str listener_arn, struct str sentence);
     /* No listener uses this address any more, and no worker waits there: whoever else holds the
      * listening socket should close it, or clients queue up before nobody. */

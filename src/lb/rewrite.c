@@ -2,6 +2,7 @@
  * are copied when they belong to the message and not to the connection. */
 
 #include "lb/affinity.h"
+#include "lb/login.h"
 #include "lb/rule.h"
 #include "lb/tls_facts.h"
 #include "lb/transform.h"
@@ -305,6 +306,7 @@ static bool copy_request_fields(struct h1_writer *w, const struct h1_head *h,
         struct str name = h1_field_name(h, f);
         bool is_odd = f->name == H1_OTHER && !is_plain_name(name);
         bool is_dropped = (f->name == H1_OTHER && is_tls_fact(name)) ||
+                          (l->has_logins && lb_is_identity_field(name)) ||
                           (l->has_own_names && is_own_name(l, name)) ||
                           (l->drops_invalid && is_odd);
         has_odd |= is_odd;
@@ -363,6 +365,9 @@ enum lb_rewrite lb_rewrite_request(struct lb_client *c, const struct lb_listener
     }
     if (l->told_facts != 0 && c->tls != NULL) {
         write_tls_facts(w, c->tls, l);
+    }
+    if (l->has_logins && c->worker->identity != NULL) {
+        lb_identity_write(c->worker->identity, w);
     }
     if (h->is_websocket) {
         h1_write_raw(w, STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));

@@ -174,6 +174,7 @@ static void on_wake(struct ev_wake *wake)
         lb_listenings_adopt(w); /* a socket may have come */
         lb_udp_adopt(w);
     }
+    lb_sign_ins_hear(w);
     for (uint32_t i = 0; i < w->pool_count; i++) {
         struct lb_pool *pool = w->pools[i];
         if (pool == NULL || pool->peer == NULL) {
@@ -251,6 +252,9 @@ static void free_worker(struct lb_worker *w)
         mem_free(w->pools[i]);
     }
     lb_cookies_fini(&w->cookies);
+    lb_mailbox_fini(&w->signed_in);
+    arena_fini(&w->login_arena);
+    lb_identities_free(w);
     for (uint32_t i = 0; i < w->listening_count; i++) {
         mem_free(w->listenings[i]);
     }
@@ -292,6 +296,9 @@ static void init_lists(struct lb_worker *w)
     list_init(&w->free_exchanges);
     list_init(&w->free_affinities);
     list_init(&w->affinities);
+    list_init(&w->sign_ins);
+    lb_mailbox_init(&w->signed_in);
+    arena_init(&w->login_arena);
 }
 
 enum err lb_worker_start(struct op *op, struct lb *lb, struct lb_worker *w, uint32_t id)

@@ -17,6 +17,7 @@
 #include "lb/conf.h"
 #include "lb/cookie.h"
 #include "lb/lb.h"
+#include "lb/sign_in.h"
 #include "lb/split.h"
 #include "lb/tls.h"
 #include "lb/udp_table.h"
@@ -35,6 +36,8 @@ struct lb_tunnel;
 struct lb_udp_room;
 struct regex_scratch;
 struct lb_affinity;
+struct lb_identities;
+struct lb_identity;
 
 /* ---- worker's side of a target --------------------------------------------------------------- */
 
@@ -114,9 +117,10 @@ enum lb_client_state {
 
 enum lb_hold {
     LB_HOLD_NONE,
-    LB_HOLD_WAITS,   /* its next request is complete and waits at the listener's gate */
-    LB_HOLD_PASSES,  /* released: that request is not asked again */
-    LB_HOLD_EXPIRED, /* it waited too long */
+    LB_HOLD_WAITS,    /* its next request is complete and waits at the listener's gate */
+    LB_HOLD_PASSES,   /* released: that request is not asked again */
+    LB_HOLD_EXPIRED,  /* it waited too long */
+    LB_HOLD_SIGNS_IN, /* waits for the identity provider */
 };
 
 /* Its size is what an idle connection costs: docs/load-balancer.md. */
@@ -127,6 +131,7 @@ struct lb_client {
     struct ev_defer resume;
     struct list held; /* in the worker's list of those that a gate holds */
     struct lb_socket *held_at;
+    struct lb_sign_in *sign_in; /* NULL: none under way or answered */
     struct lb_worker *worker;
     struct lb_exchange *exchange;
     struct lb_block *ahead; /* part of a head, or requests behind the one in work */
@@ -257,6 +262,14 @@ struct lb_worker {
     struct list free_affinities;
     struct list affinities; /* of lb_affinities, which hold them */
     struct lb_cookies cookies;
+    struct list sign_ins; /* of lb_sign_in */
+    size_t sign_in_count;
+    uint64_t last_sign_in;
+    struct lb_mailbox signed_in;        /* from the control thread */
+    struct lb_identities *identities;   /* known lately; NULL: none yet */
+    struct arena login_arena;           /* of the request in hand */
+    const struct lb_identity *identity; /* of the request in hand; NULL: nobody's */
+    struct lb_action login_reply;       /* likewise, LB_SIGN_IN */
     struct ev_defer sweep;
     struct ev_timer stop_timer;
     struct lb_blocks blocks;
@@ -284,6 +297,11 @@ struct lb_worker {
     char *head_room; /* LB_SCRATCH_BYTES: heads being written */
     struct regex_scratch *regex_scratch;
 };
+
+static inline bool lb_client_is_held(const struct lb_client *c)
+{
+    return c->hold == LB_HOLD_WAITS || c->hold == LB_HOLD_SIGNS_IN;
+}
 
 static inline char *lb_read_at(const struct lb_worker *w)
 {
@@ -572,6 +590,8 @@ void lb_reply_error(struct lb_client *c, unsigned status, bool is_head, bool clo
 /* Bytes that it would have. */
 size_t lb_reply_error_bytes(struct lb_client *c, unsigned status, bool is_head, bool closes);
 void lb_reply_fixed(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes);
+/* 302 of login.h. */
+void lb_reply_sign_in(struct lb_client *c, const struct lb_action *a, bool is_head, bool closes);
 void lb_reply_redirect(struct lb_client *c, const struct lb_listener *l, const struct lb_action *a,
                        bool is_head, bool closes);
 

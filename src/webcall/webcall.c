@@ -246,6 +246,11 @@ static void set_request(struct webcall *call, const struct webcall_request *requ
         (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.ptr);
         (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)body.len);
     }
+    if (str_is_set(request->bearer)) {
+        struct str line = arena_printf(a, "Authorization: Bearer %.*s", STR_ARG(request->bearer));
+        call->fields = curl_slist_append(call->fields, line.ptr);
+        CHECK(call->fields != NULL);
+    }
     (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, call->fields);
 }
 

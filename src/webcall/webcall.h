@@ -26,7 +26,8 @@ struct webcall_request {
     struct str url;
     struct str content_type; /* absent without a body */
     struct str body;
-    dur_t timeout; /* of the whole call */
+    struct str bearer; /* token of an Authorization field; absent: no such field */
+    dur_t timeout;     /* of the whole call */
 };
 
 /* Valid while it is told. */

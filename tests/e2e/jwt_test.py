@@ -137,9 +137,8 @@ def test_what_cannot_be_is_refused(s):
     plain = s.elb.create_listener(LoadBalancerArn=s.lb, Protocol="HTTP", Port=free_port(), DefaultActions=[fixed("open")])
     for listener, code, action in (
             (plain["Listeners"][0]["ListenerArn"], "InvalidLoadBalancerAction", guard(s.idp.url)),
-            (s.listener, "OperationNotPermitted", {"Type": "authenticate-oidc", "Order": 1, "AuthenticateOidcConfig": {
-                "Issuer": ISSUER, "AuthorizationEndpoint": ISSUER, "TokenEndpoint": ISSUER, "UserInfoEndpoint": ISSUER,
-                "ClientId": "a", "ClientSecret": "b"}})):
+            (s.listener, "OperationNotPermitted", {"Type": "authenticate-cognito", "Order": 1, "AuthenticateCognitoConfig": {
+                "UserPoolArn": "a", "UserPoolClientId": "a", "UserPoolDomain": "a"}})):
         refused(400, code, s.elb.create_rule, ListenerArn=listener, Priority=9, Actions=[action, fixed("x")],
                 Conditions=[{"Field": "path-pattern", "Values": ["/x"]}])
 

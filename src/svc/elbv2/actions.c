@@ -4,6 +4,7 @@
 #include "svc/elbv2/attributes.h"
 #include "svc/elbv2/limits.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/sign_in.h"
 #include "svc/elbv2/state.h"
 
 #define FIXED_BODY_BYTES_MAX 1024
@@ -429,6 +430,12 @@ static bool is_routing(enum elbv2_action_type_enum type)
            type == ELBV2_ACTION_TYPE_ENUM_FIXED_RESPONSE;
 }
 
+static bool is_login(enum elbv2_action_type_enum type)
+{
+    return type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC ||
+           type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_COGNITO;
+}
+
 static enum err check_claim(struct op *op,
                             const struct elbv2_jwt_validation_action_additional_claim *claim)
 {
@@ -490,7 +497,7 @@ static enum err check_jwt(struct op *op, const struct elbv2_jwt_validation_actio
     return ERR_OK;
 }
 
-static enum err check_guard(struct op *op, struct elbv2_action_place place,
+static enum err check_guard(struct op *op, struct elbv2 *e, struct elbv2_action_place place,
                             const struct elbv2_action *sent, struct elbv2_action *ret)
 {
     bool has_config = sent->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC
@@ -505,6 +512,9 @@ static enum err check_guard(struct op *op, struct elbv2_action_place place,
     if (place.protocol != ELBV2_PROTOCOL_ENUM_HTTPS) {
         return bad_action(op, "The action type '%s' is supported only with HTTPS listeners",
                           type_name(sent->type));
+    }
+    if (sent->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC) {
+        return elbv2_check_oidc(op, e, place.lb->load_balancer_arn, !place.is_shift, sent, ret);
     }
     if (sent->type != ELBV2_ACTION_TYPE_ENUM_JWT_VALIDATION) {
         return op_fail_as(op, ERR_UNSUPPORTED, &elbv2_error_operation_not_permitted_exception,
@@ -536,7 +546,7 @@ static enum err check_one(struct op *op, struct elbv2 *e, struct elbv2_action_pl
     case ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC:
     case ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_COGNITO:
     case ELBV2_ACTION_TYPE_ENUM_JWT_VALIDATION:
-        return check_guard(op, place, sent, ret);
+        return check_guard(op, e, place, sent, ret);
     case ELBV2_ACTION_TYPE_ENUM_UNSET:
         break;
     }
@@ -571,6 +581,7 @@ enum err elbv2_check_actions(struct op *op, struct elbv2 *e, struct elbv2_action
     struct elbv2_actions checked = {
         .items = ARENA_ARRAY(&op->arena, struct elbv2_action, sent->count), .is_set = true};
     size_t routing_count = 0;
+    size_t login_count = 0;
     for (size_t i = 0; i < sent->count; i++) {
         struct elbv2_action action = {0};
         if (sent->count > 1 && !sent->items[i].order.is_set) {
@@ -579,10 +590,15 @@ enum err elbv2_check_actions(struct op *op, struct elbv2 *e, struct elbv2_action
         TRY(check_one(op, e, place, &sent->items[i], &action));
         TRY(insert_by_order(op, &checked, action));
         routing_count += is_routing(action.type);
+        login_count += is_login(action.type);
     }
     if (routing_count != 1 || !is_routing(checked.items[checked.count - 1].type)) {
         return bad_action(op, "Exactly one of the actions 'forward', 'redirect' and "
                               "'fixed-response' must be specified, and it must be the last one");
+    }
+    if (login_count > 1) {
+        return bad_action(op, "Only one of the actions 'authenticate-oidc' and "
+                              "'authenticate-cognito' can be specified");
     }
     *ret = checked;
     return ERR_OK;

@@ -9,6 +9,7 @@
 #include "svc/elbv2/resource_tags.h"
 #include "svc/elbv2/rows.h"
 #include "svc/elbv2/rules.h"
+#include "svc/elbv2/sign_in.h"
 #include "svc/elbv2/state.h"
 #include "svc/elbv2/target_groups.h"
 #include "svc/elbv2/targets.h"
@@ -31,8 +32,12 @@ enum err elbv2_start(struct op *op, const struct elbv2_options *options, struct 
     map_init(&e->health);
     map_init(&e->listen_failures);
     elbv2_jwks_init(e);
+    elbv2_sign_ins_init(e);
     elbv2_snapshot_init(e);
-    enum err result = elbv2_snapshot_load(op, e);
+    enum err result = elbv2_sign_in_key_load(op, e);
+    if (result == ERR_OK) {
+        result = elbv2_snapshot_load(op, e);
+    }
     if (result != ERR_OK) {
         elbv2_stop(e);
         return result;
@@ -50,6 +55,7 @@ void elbv2_stop(struct elbv2 *e)
     elbv2_health_fini(e);
     elbv2_snapshot_fini(e);
     elbv2_jwks_fini(e);
+    elbv2_sign_ins_fini(e);
     arena_fini(&e->arena);
     mem_free(e);
 }

@@ -10,6 +10,7 @@
  *                      data plane says; elbv2_publish_again() when a new data plane connects */
 
 #include "base/op.h"
+#include "crypt/seal.h"
 #include "gen/elbv2.h"
 #include "gen/lbconf.h"
 #include "svc/common/ports.h"
@@ -26,6 +27,8 @@ struct elbv2_host {
     /* Asks for elbv2_turn() after this time (0: in the next turn of the loop). The earliest of
      * several asks counts; an earlier turn answers them all, because a turn asks anew. */
     void (*wake)(void *self, dur_t within);
+    /* Answers elbv2_heard_sign_in, with its id. NULL: nobody signs in. */
+    void (*signed_in)(void *self, const struct lbconf_sign_in_answer *message);
 };
 
 struct elbv2_options {
@@ -40,6 +43,7 @@ struct elbv2_options {
     struct str hosts_mark; /* tells this engine's block in that file from another engine's; letters,
                             * digits and - only */
     struct elbv2_host host;
+    struct seal_key key;                   /* of secrets at rest: crypt/envelope.h */
     struct port_certificates certificates; /* copied */
     struct webcall_client *web; /* fetches key sets; NULL: none are fetched. Outlives the module */
     struct port_wakes wakes;    /* copied; target_changed and weights_published are called */
@@ -65,6 +69,8 @@ void elbv2_heard_drained(struct elbv2 *e, const struct lbconf_drained *message);
 /* A listener could not be opened; shown as the load balancer's State.Reason until a newer snapshot
  * is published. */
 void elbv2_heard_listen_failed(struct elbv2 *e, const struct lbconf_listen_failed *message);
+/* A user came back from an identity provider; answered through host.signed_in. */
+void elbv2_heard_sign_in(struct elbv2 *e, const struct lbconf_sign_in_question *message);
 /* Sends the newest snapshot once more, to a data plane that has just been started. */
 void elbv2_publish_again(struct elbv2 *e);
 
@@ -83,6 +89,9 @@ struct port_certificate_users elbv2_certificate_users(struct elbv2 *e);
 void elbv2_certificate_changed(struct elbv2 *e, struct str certificate_arn);
 /* A new snapshot goes out with the next turn. */
 void elbv2_challenges_changed(struct elbv2 *e);
+
+/* PEM of the key that signs x-amzn-oidc-data; absent when none has that id. Until elbv2_stop. */
+struct str elbv2_public_key(const struct elbv2 *e, struct str key_id);
 
 extern const struct elbv2_handlers elbv2_handlers;
 

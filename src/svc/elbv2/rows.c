@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "svc/common/arn.h"
 #include "svc/elbv2/limits.h"
+#include "svc/elbv2/sign_in.h"
 #include "svc/elbv2/state.h"
 
 const struct store_kind elbv2_kind_load_balancer = {"elbv2.load_balancer",
@@ -85,6 +86,7 @@ enum err elbv2_remove_load_balancer(struct op *op, struct elbv2 *e,
     for (size_t i = 0; i < items.count; i++) {
         TRY(elbv2_remove_listener(op, e, items.items[i].key));
     }
+    TRY(elbv2_remove_client_secrets(op, e, lb->load_balancer_arn));
     TRY(store_remove(op, e->store, &elbv2_kind_more, lb->load_balancer_arn));
     TRY(store_remove(op, e->store, &elbv2_kind_load_balancer, lb->load_balancer_name));
     note_names(e);

@@ -544,7 +544,10 @@ static void send(struct elbv2 *e)
 {
     auto_op struct op op;
     op_init(&op);
-    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version), .cookie_key = e->cookie_key};
+    struct lbconf_snapshot snapshot = {.version = OPT_I64(e->version),
+                                       .cookie_key = e->cookie_key,
+                                       .sign_in_key_pem = e->sign_in_key,
+                                       .sign_in_key_id = e->sign_in_key_id};
     struct map indexes;
     map_init(&indexes);
     gather_groups(e, &op.arena, &indexes, &snapshot.target_groups);

@@ -2,6 +2,7 @@
 
 #include "svc/elbv2/jwks.h"
 #include "svc/elbv2/rows.h"
+#include "svc/elbv2/sign_in.h"
 #include "svc/elbv2/state.h"
 
 static struct lbconf_texts texts_of(const struct elbv2_list_of_string *values)
@@ -122,8 +123,7 @@ static void claims_of(struct arena *a, const struct elbv2_jwt_validation_action_
  * keys. */
 static bool is_unknown_guard(const struct elbv2_action *action)
 {
-    return action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_OIDC ||
-           action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_COGNITO;
+    return action->type == ELBV2_ACTION_TYPE_ENUM_AUTHENTICATE_COGNITO;
 }
 
 struct lbconf_rule elbv2_snapshot_rule(struct elbv2 *e, struct arena *a,
@@ -150,6 +150,9 @@ struct lbconf_rule elbv2_snapshot_rule(struct elbv2 *e, struct arena *a,
             action->jwks = elbv2_jwks_want(e, jwt->jwks_endpoint);
             action->issuer = jwt->issuer;
             claims_of(a, jwt, action);
+        }
+        if (from->actions.items[i].authenticate_oidc_config != NULL) {
+            elbv2_snapshot_oidc(a, from->actions.items[i].authenticate_oidc_config, action);
         }
         if (is_unknown_guard(&from->actions.items[i])) {
             action->type = STR("jwt-validation");

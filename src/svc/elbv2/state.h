@@ -16,7 +16,12 @@ struct elbv2 {
     struct list groups;    /* of struct part, in the order in which they were first seen */
     struct list listeners; /* likewise */
     struct str
-        cookie_key;  /* of the store, in the arena; goes into every snapshot, never into a log */
+        cookie_key; /* of the store, in the arena; goes into every snapshot, never into a log */
+    struct str sign_in_key; /* PEM, likewise */
+    struct str sign_in_key_id;
+    struct str sign_in_public_pem;
+    struct list sign_ins; /* of struct sign_in, sign_in.c */
+    size_t sign_in_count;
     bool is_dirty;   /* something was committed since the last snapshot */
     int64_t version; /* of the last snapshot, 0: none yet; greater than any of an earlier run */
     int64_t heard_version; /* the newest that the data plane routes by */
