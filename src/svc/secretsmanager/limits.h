@@ -9,8 +9,5 @@
 #define SECRETS_WINDOW_DAYS_MAX  30
 #define SECRETS_DAY              DUR_MIN(24 * 60)
 #define SECRETS_LIST_DEFAULT     100
-#define SECRETS_BATCH_MAX        20
 #define SECRETS_SUFFIX_CHARS     6 /* of an ARN, behind the name and a hyphen */
 #define SECRETS_PASSWORD_DEFAULT 32
-#define SECRETS_TOKEN_CHARS_MIN  32
-#define SECRETS_TOKEN_CHARS_MAX  64

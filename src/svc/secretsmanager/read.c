@@ -2,9 +2,6 @@
 
 #include "codec/json.h"
 #include "crypt/cert.h"
-#include "svc/common/arn.h"
-#include "svc/common/page.h"
-#include "svc/secretsmanager/limits.h"
 #include "svc/secretsmanager/service.h"
 
 static enum err read_value(struct op *op, struct secretsmanager *sm, struct str id,

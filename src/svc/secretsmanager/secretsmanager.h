@@ -16,7 +16,7 @@ struct secretsmanager {
 /* What a task's `secrets` ask for: ARN[:json-key:version-stage:version-id], each part may be empty;
  * in the op's arena; whoever asks clears it. ERR_NOT_FOUND, ERR_STATE or ERR_INPUT with AWS's
  * sentence. */
-enum err secrets_read(struct op *op, struct secretsmanager *secretsmanager, struct str value_from,
+enum err secrets_read(struct op *op, struct secretsmanager *sm, struct str value_from,
                       struct str *ret_value);
 
 extern const struct secretsmanager_handlers secretsmanager_handlers;

@@ -1,6 +1,5 @@
 /* Filters of DescribeParameters and GetParametersByPath. */
 
-#include "base/check.h"
 #include "svc/ssm/service.h"
 
 static const struct str type_names[] = {STR_INIT(""), STR_INIT("String"), STR_INIT("StringList"),
