@@ -37,9 +37,14 @@ class Setup:
         return arn
 
     def listen(self, lb, protocol, port, *groups, **more):
-        return self.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol=protocol, Port=port, DefaultActions=[
+        """Until it accepts: the answer of CreateListener comes before."""
+        made = self.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol=protocol, Port=port, DefaultActions=[
             {"Type": "forward", "ForwardConfig": {"TargetGroups": [
                 {"TargetGroupArn": g, "Weight": w} for g, w in groups]}}], **more)["Listeners"][0]
+        if protocol != "UDP":
+            where = (self.address(lb), port)
+            wait_until("the listener accepts", lambda: socket.create_connection(where, 1).close() or True)
+        return made
 
     def states(self, group):
         return [d["TargetHealth"]["State"] for d in
