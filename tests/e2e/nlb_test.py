@@ -36,10 +36,15 @@ class Setup:
             self.elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": h, "Port": p} for h, p in targets])
         return arn
 
-    def listen(self, lb, protocol, port, *groups, **more):
-        return self.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol=protocol, Port=port, DefaultActions=[
+    def listen(self, lb, protocol, port, *groups, waits=True, **more):
+        """Until it accepts: the answer of CreateListener comes before."""
+        made = self.elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol=protocol, Port=port, DefaultActions=[
             {"Type": "forward", "ForwardConfig": {"TargetGroups": [
                 {"TargetGroupArn": g, "Weight": w} for g, w in groups]}}], **more)["Listeners"][0]
+        if waits and protocol != "UDP":
+            where = (self.address(lb), port)
+            wait_until("the listener accepts", lambda: socket.create_connection(where, 1).close() or True)
+        return made
 
     def states(self, group):
         return [d["TargetHealth"]["State"] for d in
@@ -363,10 +368,11 @@ def test_flows_are_in_the_metrics(setup):
     echo = Echo("m")
     lb = setup.balancer()
     group = setup.group("TCP_UDP", echo.port, [("127.0.0.1", echo.port)])
-    setup.listen(lb, "TCP_UDP", 9000, (group, 1))
+    setup.listen(lb, "TCP_UDP", 9000, (group, 1), waits=False)
     setup.healthy(group)
     address = setup.address(lb)
-    for _ in range(30):
+    wait_until("the first flow", lambda: hello(address, 9000) == b"m")
+    for _ in range(29):
         assert hello(address, 9000) == b"m"
     assert ask_udp(address, 9000) == b"m?"
     cloudwatch = setup.engine.client("cloudwatch")

@@ -54,13 +54,18 @@ def free_port():
 
 
 def wait_until(what, condition, timeout_s=30, every_s=0.05):
+    """A listener that does not answer yet is no failure, only not yet true."""
     deadline = time.monotonic() + timeout_s
+    last = None
     while time.monotonic() < deadline:
-        value = condition()
+        try:
+            value = condition()
+        except OSError as e:
+            value, last = None, e
         if value:
             return value
         time.sleep(every_s)
-    raise AssertionError(f"{what}: not within {timeout_s} s")
+    raise AssertionError(f"{what}: not within {timeout_s} s ({last})")
 
 
 class Engine:
