@@ -143,8 +143,9 @@ static enum err check_url(struct op *op, const char *what, struct str url)
 
 static bool is_cookie_name(struct str name)
 {
+    static const struct str separators = STR_INIT("()<>@,;:\\\"/[]?={}");
     for (size_t i = 0; i < name.len; i++) {
-        if (memchr("()<>@,;:\\\"/[]?={}", name.ptr[i], 17) != NULL) {
+        if (memchr(separators.ptr, name.ptr[i], separators.len) != NULL) {
             return false;
         }
     }
@@ -446,7 +447,8 @@ static const char *check_id_token(struct op *op, struct sign_in *s, struct str t
     bool is_for_us = false;
     bool is_whole = false;
     int64_t until_s = 0;
-    if (!str_next(&rest, '.', &part) || !str_next(&rest, '.', &part) ||
+    bool has_header = str_next(&rest, '.', &part);
+    if (!has_header || !str_next(&rest, '.', &part) ||
         !base64url_decode(&op->arena, part, &payload)) {
         return "the ID token is no JSON Web Token";
     }
