@@ -55,6 +55,9 @@ struct lb_h2_head {
     bool has_length;
 };
 
+/* Fields that belong to a connection make a message malformed (RFC 9113, 8.2.2). Lower case. */
+bool lb_h2_is_of_connection(struct str name);
+
 enum lb_h2_result {
     LB_H2_OK,
     LB_H2_MALFORMED, /* stream error PROTOCOL_ERROR */

@@ -32,16 +32,13 @@ static void add(struct lb_h2_fields *f, struct str name, struct str value)
         (nghttp2_nv){.name = n.out, .namelen = name.len, .value = v.out, .valuelen = value.len};
 }
 
-/* RFC 9113, 8.2.2. TE is only ever written by us, and says trailers. */
-static bool is_of_connection(struct str name)
+bool lb_h2_is_of_connection(struct str name)
 {
     switch (name.len) {
     case 7:
         return STR_IS(name, "upgrade");
     case 10:
         return STR_IS(name, "connection") || STR_IS(name, "keep-alive");
-    case 14:
-        return STR_IS(name, "http2-settings");
     case 16:
         return STR_IS(name, "proxy-connection");
     case 17:
@@ -49,6 +46,12 @@ static bool is_of_connection(struct str name)
     default:
         return false;
     }
+}
+
+/* TE is only ever written by us, and says trailers. */
+static bool is_left_out(struct str name)
+{
+    return lb_h2_is_of_connection(name) || STR_IS(name, "http2-settings");
 }
 
 /* Takes one line off; false at the empty line or where the text ends. */
@@ -94,7 +97,7 @@ static void add_lines(struct lb_h2_fields *f, struct str *rest, nghttp2_nv *auth
             } v = {.in = value.ptr};
             authority->value = v.out;
             authority->valuelen = value.len;
-        } else if (is_of_connection(name)) {
+        } else if (is_left_out(name)) {
             f->name_bytes = before;
         } else {
             add(f, name, value);

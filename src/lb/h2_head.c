@@ -154,28 +154,15 @@ static enum lb_h2_result add_host(struct lb_h2_head *h, struct str value)
     return str_equal_nocase(value, text_of(h, h->authority)) ? LB_H2_OK : LB_H2_MALFORMED;
 }
 
-/* RFC 9113, 8.2.2: fields of a connection make a message malformed. */
-static bool is_of_connection(struct str name, struct str value)
+static bool is_malformed(struct str name, struct str value)
 {
-    switch (name.len) {
-    case 2:
-        return STR_IS(name, "te") && !str_equal_nocase(value, STR("trailers"));
-    case 7:
-        return STR_IS(name, "upgrade");
-    case 10:
-        return STR_IS(name, "connection") || STR_IS(name, "keep-alive");
-    case 16:
-        return STR_IS(name, "proxy-connection");
-    case 17:
-        return STR_IS(name, "transfer-encoding");
-    default:
-        return false;
-    }
+    return lb_h2_is_of_connection(name) ||
+           (STR_IS(name, "te") && !str_equal_nocase(value, STR("trailers")));
 }
 
 static enum lb_h2_result add_field(struct lb_h2_head *h, struct str name, struct str value)
 {
-    if (is_of_connection(name, value)) {
+    if (is_malformed(name, value)) {
         return LB_H2_MALFORMED;
     }
     if (STR_IS(name, "cookie")) {
