@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "crypt/envelope.h"
 #include "svc/common/arn.h"
 #include "svc/common/security_groups.h"
 #include "svc/elbv2/actions.h"
@@ -159,13 +160,20 @@ static enum err load_cookie_key(struct op *op, struct elbv2 *e)
     struct str region = op->region;
     op->region = STR("");
     enum err result = store_get(op, e->store, &kind, STR("cookies"), &secret);
-    if (result == ERR_NOT_FOUND) {
+    struct str key = STR_NONE;
+    bool is_there =
+        result == ERR_OK && envelope_open(&op->arena, &e->options.key, STR("elbv2 cookie key"),
+                                          secret.cookie_key, &key);
+    if (result == ERR_NOT_FOUND || (result == ERR_OK && !is_there)) {
+        /* none yet, or sealed under another key: clients are placed anew */
         op_note_clear(op);
-        secret.cookie_key = rand_text(&op->arena, RAND_HEX, COOKIE_KEY_DIGITS);
+        key = rand_text(&op->arena, RAND_HEX, COOKIE_KEY_DIGITS);
+        secret.cookie_key =
+            envelope_close(&op->arena, &e->options.key, STR("elbv2 cookie key"), key);
         result = store_put(op, e->store, &kind, STR("cookies"), STR(""), &secret);
     }
     op->region = region;
-    e->cookie_key = arena_str(&e->arena, secret.cookie_key);
+    e->cookie_key = arena_str(&e->arena, key);
     return result;
 }
 
