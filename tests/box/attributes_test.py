@@ -227,7 +227,7 @@ def ipv6_listeners_see_ipv6_clients():
     if not socket.has_ipv6:
         return
     try:
-        port = free_port6()
+        port = free_port("::1", socket.AF_INET6)
     except OSError:
         print("# no IPv6 on this machine")
         return
@@ -245,12 +245,6 @@ def ipv6_listeners_see_ipv6_clients():
             assert got.get("x-forwarded-for") == want(s.getsockname()[1]), got.fields
             assert got.get("host") == f"[::1]:{port}"
             wire.close()
-
-
-def free_port6():
-    with socket.socket(socket.AF_INET6) as s:
-        s.bind(("::1", 0))
-        return s.getsockname()[1]
 
 
 @test

@@ -8,10 +8,23 @@ LB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0
 TG = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{}/0123456789abcdef"
 
 
-def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+given_ports = set()
+
+
+def free_port(host="127.0.0.1", family=socket.AF_INET):
+    """Below those that the kernel gives to whoever asks for any, so that no target or client of a test takes it
+    meanwhile; never the same twice."""
+    while True:
+        port = random.randint(12000, 31999)
+        if port in given_ports:
+            continue
+        with socket.socket(family) as s:
+            try:
+                s.bind((host, port))
+            except OSError:
+                continue
+        given_ports.add(port)
+        return port
 
 
 class Box:

@@ -1,5 +1,5 @@
 """What the end-to-end tests stand on: an engine of their own, the stock clients, load, TAP."""
-import collections, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, time, traceback
+import collections, json, os, pathlib, random, re, shutil, signal, socket, subprocess, sys, tempfile, time, traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HITLESS = ROOT / os.environ.get("HITLESS_BUILD", "build") / "hitless"
@@ -47,10 +47,23 @@ def run_tests(tests, setup=None):
     sys.exit(1 if failed else 0)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+given_ports = set()
+
+
+def free_port(host="127.0.0.1", family=socket.AF_INET):
+    """Below those that the kernel gives to whoever asks for any, so that no target or client of a test takes it
+    meanwhile; never the same twice."""
+    while True:
+        port = random.randint(12000, 31999)
+        if port in given_ports:
+            continue
+        with socket.socket(family) as s:
+            try:
+                s.bind((host, port))
+            except OSError:
+                continue
+        given_ports.add(port)
+        return port
 
 
 def wait_until(what, condition, timeout_s=30, every_s=0.05):
