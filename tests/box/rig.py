@@ -2,29 +2,13 @@
 counts bytes, and TAP."""
 import json, os, pathlib, queue, random, socket, subprocess, sys, threading, time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from ports import free_port
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / os.environ.get("HITLESS_BUILD", "build")
 LB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123456789abcdef"
 TG = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{}/0123456789abcdef"
-
-
-given_ports = set()
-
-
-def free_port(host="127.0.0.1", family=socket.AF_INET):
-    """Below those that the kernel gives to whoever asks for any, so that no target or client of a test takes it
-    meanwhile; never the same twice."""
-    while True:
-        port = random.randint(12000, 31999)
-        if port in given_ports:
-            continue
-        with socket.socket(family) as s:
-            try:
-                s.bind((host, port))
-            except OSError:
-                continue
-        given_ports.add(port)
-        return port
 
 
 class Box:

@@ -1,5 +1,8 @@
 """What the end-to-end tests stand on: an engine of their own, the stock clients, load, TAP."""
-import collections, json, os, pathlib, random, re, shutil, signal, socket, subprocess, sys, tempfile, time, traceback
+import collections, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, time, traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HITLESS = ROOT / os.environ.get("HITLESS_BUILD", "build") / "hitless"
@@ -45,25 +48,6 @@ def run_tests(tests, setup=None):
             rig.show_log()
         rig.close()
     sys.exit(1 if failed else 0)
-
-
-given_ports = set()
-
-
-def free_port(host="127.0.0.1", family=socket.AF_INET):
-    """Below those that the kernel gives to whoever asks for any, so that no target or client of a test takes it
-    meanwhile; never the same twice."""
-    while True:
-        port = random.randint(12000, 31999)
-        if port in given_ports:
-            continue
-        with socket.socket(family) as s:
-            try:
-                s.bind((host, port))
-            except OSError:
-                continue
-        given_ports.add(port)
-        return port
 
 
 def wait_until(what, condition, timeout_s=30, every_s=0.05):
